@@ -1,0 +1,24 @@
+# Two commands do everything on a fresh machine: make demo, make test. Nothing is downloaded but requirements.lock, hashes checked.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := test
+.PHONY: demo test check
+
+.venv: .venv/installed
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+demo: .venv
+	$(BIN)/phi-audit demo
+
+test: .venv
+	$(BIN)/python -m pytest
+
+check: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

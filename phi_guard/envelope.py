@@ -1,0 +1,137 @@
+"""What a span may carry besides a tool's fields: closed names, ids, times and bounded numbers. Code, not policy: no file can widen it.
+
+A value that does not fit is left out and noted; a span whose id, trace or order does not fit cannot be named at all and is not sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from phi_guard.policy.compiled import Flag, Number, OneOf, Pattern, Shape
+
+SPAN_NAMES: Final = frozenset({"voice_session", "session.start", "policy.guardrail", "user_turn", "agent_turn", "session.end"})
+"""Span names beside the tools'. A tool's span is ``tool.<name>`` for a tool the policy names, else `UNKNOWN_TOOL`."""
+
+TOOL_PREFIX: Final = "tool."
+UNKNOWN_TOOL: Final = "tool.unknown"
+
+ERROR_TYPES: Final = frozenset(
+    {
+        "ArithmeticError", "AssertionError", "AttributeError", "ConnectionError", "ConnectionRefusedError", "ConnectionResetError",
+        "EOFError", "Exception", "FileNotFoundError", "IndexError", "KeyError", "LookupError", "MemoryError", "NotImplementedError",
+        "OSError", "OverflowError", "PermissionError", "RecursionError", "RuntimeError", "StopResponse", "TimeoutError", "ToolError",
+        "TypeError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError", "ValidationError", "ValueError", "ZeroDivisionError",
+        "CancelledError", "APIConnectionError", "APIError", "APIStatusError", "APITimeoutError", "HTTPError", "RealtimeError",
+        "UnknownError",
+    }
+)  # fmt: skip
+"""Class names an error may be sent under; any other becomes ``UnknownError``, since a class name is free text too."""
+
+ERROR_MESSAGES: Final = frozenset(
+    {"tool_raised", "tool_cancelled", "response_failed", "response_incomplete", "session_error", "agent_lost", "model_error"}
+)
+"""The only error messages that exist. Exception text never leaves."""
+
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_INSTANT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+UUID: Final = Pattern(_UUID)
+INSTANT: Final = Pattern(_INSTANT)
+DOTTED_ORDER: Final = re.compile(rf"(\d{{8}}T\d{{12}}Z{_UUID})(\.\d{{8}}T\d{{12}}Z{_UUID}){{0,3}}")
+# A name out of configuration; no long run of digits fits.
+_LABEL: Final = Pattern(r"(?!.*\d{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}")
+_VERSION: Final = Pattern(r"\d{1,4}(?:\.\d{1,4}){0,3}(?:[-+.]?(?:a|b|rc|dev|post)\d{0,3})?")
+_MS: Final = Number(0, 86_400_000)
+_COUNT: Final = Number(0, 10_000_000)
+_USD: Final = Number(0, 100_000)
+
+OUTCOMES: Final = frozenset(
+    {"answered", "resumed", "interrupted", "superseded", "failed", "open", "completed", "cancelled", "reconnected", "silent"}
+)
+
+METADATA: Final[Mapping[str, Shape]] = {
+    "agent_version": _VERSION,
+    "audio_ms": _MS,
+    "cached_tokens": _COUNT,
+    "consent": OneOf(frozenset({"granted", "refused", "not_asked"})),
+    "consent_version": _LABEL,
+    "cost_unknown": Flag(),
+    "cost_usd": _USD,
+    "deployment": _LABEL,
+    "duration_ms": _MS,
+    "ended_at": INSTANT,
+    "env": OneOf(frozenset({"dev", "prod"})),
+    "error_message": OneOf(ERROR_MESSAGES),
+    "error_type": OneOf(ERROR_TYPES),
+    "errors": _COUNT,
+    "input_audio_tokens": _COUNT,
+    "input_cut_chars": _COUNT,
+    "input_text_tokens": _COUNT,
+    "input_tokens": _COUNT,
+    "jitter_ms_max": _MS,
+    "jitter_ms_p50": _MS,
+    "jitter_ms_p95": _MS,
+    "loss_pct_max": Number(0, 100),
+    "loss_pct_p50": Number(0, 100),
+    "loss_pct_p95": Number(0, 100),
+    "ls_model_name": _LABEL,
+    "ls_provider": OneOf(frozenset({"azure"})),
+    "origin": OneOf(frozenset({"vad", "commit", "text", "agent"})),
+    "outcome": OneOf(OUTCOMES),
+    "output_audio_tokens": _COUNT,
+    "output_cut_chars": _COUNT,
+    "output_text_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "participant_sid": Pattern(r"PA_[A-Za-z0-9]{6,24}"),
+    "policy_digest": Pattern(r"[0-9a-f]{16}"),
+    "reason": OneOf(
+        frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed", "agent_lost", "unknown"})
+    ),
+    "responses": _COUNT,
+    "room_sid": Pattern(r"RM_[A-Za-z0-9]{6,24}"),
+    "rtt_ms_max": _MS,
+    "rtt_ms_p50": _MS,
+    "rtt_ms_p95": _MS,
+    "silence_ms": _MS,
+    "spans_delivered": _COUNT,
+    "spans_dropped": _COUNT,
+    "spans_offered": _COUNT,
+    "spans_pending": _COUNT,
+    "spans_withheld": _COUNT,
+    "started_at": INSTANT,
+    "status": OneOf(frozenset({"ok", "error", "cancelled"})),
+    "thread_id": UUID,
+    "tool_calls": _COUNT,
+    "tool_ms": _MS,
+    "trace_id": UUID,
+    "ttft_model_ms": _MS,
+    "ttft_ms": _MS,
+    "ttft_source": OneOf(frozenset({"azure_events", "state"})),
+    "turns": _COUNT,
+    "vad_type": OneOf(frozenset({"server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"})),
+    "withheld": _LABEL,
+}
+"""Metadata keys and what each may hold. Two more hold counts: ``redactions`` (by policy field) and ``usage_metadata`` (`USAGE`)."""
+
+USAGE: Final[Mapping[str, Shape]] = {
+    "input_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "total_tokens": _COUNT,
+    "total_cost": _USD,
+}
+"""LangSmith's own keys for tokens and cost, so that its cost columns fill."""
+
+RUN: Final[Mapping[str, Shape]] = {
+    "id": UUID,
+    "trace_id": UUID,
+    "parent_run_id": UUID,
+    "run_type": OneOf(frozenset({"chain", "llm", "tool"})),
+    "session_name": _LABEL,
+    "start_time": INSTANT,
+    "end_time": INSTANT,
+}
+"""Keys of the run itself. ``name``, ``dotted_order``, ``error``, ``events``, ``inputs``, ``outputs`` and ``extra`` are judged apart."""
+
+REQUIRED: Final = ("id", "trace_id", "start_time", "run_type", "session_name")
+"""A run that lacks one of these cannot be sent, not even as a skeleton."""

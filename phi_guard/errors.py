@@ -1,0 +1,56 @@
+"""Everything phi-guard raises. No message holds a payload's value: only places, rules and what to do next.
+
+PhiGuardError
+├── PolicyError           the policy file cannot be used; `.faults` lists every reason
+├── DetectorUnavailable   a detector cannot start (a missing model, a broken install)
+├── SealBroken            stored bytes are not what a gate cleared
+└── DeliveryError         a sink did not take a batch
+    ├── DeliveryRefused   it never will: do not send the same bytes again
+    └── DeliveryHalted    it refuses us (key, plan, region): stop sending and tell a person
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PhiGuardError(Exception):
+    """The root of every error this product raises on purpose."""
+
+
+class PolicyError(PhiGuardError):
+    """A policy cannot be loaded; `faults` holds every reason, each `file:line: path: what, and what to write instead`."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class DetectorUnavailable(PhiGuardError):
+    """A detector cannot start; the message names the missing piece and the command that installs it."""
+
+
+class SealBroken(PhiGuardError):
+    """Bytes read back from a store carry no valid seal, so no gate cleared them in this form."""
+
+
+class DeliveryError(PhiGuardError):
+    """A sink did not take a batch and may take it later.
+
+    Args:
+        code: a short closed code, such as ``http_500`` or ``connection``.
+        retry_after_s: seconds the other side asked us to wait, or None.
+    """
+
+    def __init__(self, code: str, retry_after_s: float | None = None) -> None:
+        self.code = code
+        self.retry_after_s = retry_after_s
+        super().__init__(code)
+
+
+class DeliveryRefused(DeliveryError):
+    """The sink refuses these bytes for good (413, 422): sending them again cannot help."""
+
+
+class DeliveryHalted(DeliveryError):
+    """The sink refuses us (401, 403): nothing more may be sent until a person has looked."""

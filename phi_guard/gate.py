@@ -1,0 +1,241 @@
+"""The one mint: what `Gate.clear` has not cleared does not leave. It never raises, and never passes what it could not judge."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from phi_guard import envelope
+from phi_guard.detect.detector import Detector
+from phi_guard.errors import DetectorUnavailable, SealBroken
+from phi_guard.known_values import KnownValues
+from phi_guard.model import _MINT, Cleared, Note, Outcome, Payload, Withheld
+from phi_guard.policy.compiled import Policy
+from phi_guard.redact import redact_tool
+
+REASONS: Final = frozenset({"policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope"})
+"""Why content can be withheld."""
+KINDS: Final = frozenset({"tool", "span", "span_update"})
+VOID: Final = "void"
+"""The kind of a skeleton for which not even a name could be cleared; sinks do not send it."""
+CALLS_MAX: Final = 1_000
+"""Calls whose known values are kept at once; the longest unused goes first."""
+
+_ERROR: Final = re.compile(r"(\w{1,64}): (\w{1,64})")
+_SHUT: Final = "0" * 16
+
+
+class Gate:
+    """Clears payloads under one policy.
+
+    Args:
+        policy: the compiled policy, or None for a gate that withholds everything.
+        detector: what finds identifying stretches in free text, or None likewise.
+        key: secret under which cleared bytes are sealed; a gate with the same key and policy knows them again. Random if not given.
+        shut: the reason every payload is withheld with when policy or detector is missing.
+    """
+
+    def __init__(
+        self, policy: Policy | None, detector: Detector | None, *, key: bytes | None = None, shut: str = "policy_unreadable"
+    ) -> None:
+        self._policy = policy
+        self._detector = detector
+        self._key = key or os.urandom(32)
+        self._shut = shut if shut in REASONS else "gate_fault"
+        self._known: OrderedDict[str, KnownValues] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def digest(self) -> str:
+        """Digest of the policy this gate clears under; sixteen zeros when it is shut."""
+        return self._policy.digest if self._policy else _SHUT
+
+    def clear(self, payload: Payload) -> Outcome:
+        """Judge a payload. Never raises: whatever goes wrong, the content is withheld and a skeleton answers.
+
+        Args:
+            payload: what wants to leave; it is not changed.
+
+        Returns:
+            `Cleared`, or `Withheld` with a reason out of `REASONS`.
+        """
+        reason = "gate_fault"
+        try:
+            if self._policy is None or self._detector is None:
+                reason = self._shut
+            elif payload.kind == "tool":
+                return self._clear_tool(payload, self._policy, self._detector)
+            elif payload.kind in {"span", "span_update"}:
+                frame, notes = _frame(payload, self._policy)
+                if frame is None:
+                    reason = "bad_envelope"
+                else:
+                    return self._clear_span(payload, frame, notes, self._policy, self._detector)
+            else:
+                reason = "unknown_kind"
+        except DetectorUnavailable:
+            reason = "detector_unavailable"
+        except Exception:  # noqa: BLE001, S110  # a fault costs the content; its text could hold it, so it is not kept either
+            pass
+        return Withheld(reason, self._skeleton(payload, reason))
+
+    def restore(self, *, kind: str, name: str, body: bytes, policy: str, seal: bytes) -> Cleared:
+        """Know cleared bytes again after storage.
+
+        Args:
+            kind: as on the `Cleared` that was stored.
+            name: likewise.
+            body: likewise.
+            policy: likewise.
+            seal: likewise.
+
+        Raises:
+            SealBroken: some byte differs from what was cleared, or another key sealed it.
+        """
+        if not hmac.compare_digest(seal, self._seal(kind, name, policy, body)):
+            msg = "stored bytes are not what this gate cleared: drop them, and look at who can write to the outbox"
+            raise SealBroken(msg)
+        return Cleared(kind, name, body, policy, (), seal, mint=_MINT)
+
+    def forget(self, trace_id: str) -> None:
+        """Forget the known values of a call that has ended."""
+        with self._lock:
+            self._known.pop(trace_id, None)
+
+    def _clear_tool(self, payload: Payload, policy: Policy, detector: Detector) -> Cleared:
+        bare = payload.name.removeprefix(envelope.TOOL_PREFIX)
+        redaction = redact_tool(policy, bare, payload.data, detector.find)
+        return self._mint("tool", _span_name(payload.name, policy), redaction.value, redaction.notes)
+
+    def _clear_span(
+        self, payload: Payload, frame: dict[str, object], notes: list[Note], policy: Policy, detector: Detector
+    ) -> Cleared:
+        name = str(frame["name"])
+        if name.startswith(envelope.TOOL_PREFIX):
+            sides = {side: payload.data[side] for side in ("inputs", "outputs") if side in payload.data}
+            known = self._known_values(str(frame["trace_id"]))
+            redaction = redact_tool(policy, payload.name.removeprefix(envelope.TOOL_PREFIX), sides, detector.find, known)
+            frame |= redaction.value
+            notes += redaction.notes
+        return self._mint(payload.kind, name, frame, tuple(notes))
+
+    def _known_values(self, trace_id: str) -> KnownValues:
+        with self._lock:
+            known = self._known.setdefault(trace_id, KnownValues())
+            self._known.move_to_end(trace_id)
+            while len(self._known) > CALLS_MAX:
+                self._known.popitem(last=False)
+            return known
+
+    def _skeleton(self, payload: Payload, reason: str) -> Cleared:
+        """Closed names, ids and times of a payload; nothing that was not matched against a closed shape."""
+        try:
+            name = _span_name(payload.name, self._policy)
+            if payload.kind == "tool":
+                return self._mint("tool", name, {"withheld": reason}, ())
+            if payload.kind in KINDS:
+                frame, _ = _frame(payload, self._policy)
+                if frame is not None:
+                    frame.pop("error", None)
+                    metadata = {"trace_id": frame["trace_id"], "thread_id": frame["trace_id"], "withheld": reason}
+                    frame["extra"] = {"metadata": metadata}
+                    return self._mint(payload.kind, name, frame, ())
+        except Exception:  # noqa: BLE001, S110  # the fault's text could hold content; the void skeleton below says all that may be said
+            pass
+        return self._mint(VOID, envelope.UNKNOWN_TOOL, {"withheld": reason}, ())
+
+    def _mint(self, kind: str, name: str, value: Mapping[str, object], notes: tuple[Note, ...]) -> Cleared:
+        body = msgspec.json.encode(value, order="sorted")
+        return Cleared(kind, name, body, self.digest, notes, self._seal(kind, name, self.digest, body), mint=_MINT)
+
+    def _seal(self, kind: str, name: str, policy: str, body: bytes) -> bytes:
+        head = f"{len(kind)}:{kind}{len(name)}:{name}{len(policy)}:{policy}".encode()
+        return hashlib.blake2b(head + body, key=self._key[:64], digest_size=16).digest()
+
+
+def _span_name(name: str, policy: Policy | None) -> str:
+    if name in envelope.SPAN_NAMES:
+        return name
+    known = policy is not None and name.removeprefix(envelope.TOOL_PREFIX) in policy.tools
+    return envelope.TOOL_PREFIX + name.removeprefix(envelope.TOOL_PREFIX) if known else envelope.UNKNOWN_TOOL
+
+
+def _frame(payload: Payload, policy: Policy | None) -> tuple[dict[str, object] | None, list[Note]]:
+    """The run around the content, key by key against the envelope's shapes; None where an id, time or order does not fit."""
+    data = payload.data
+    notes: list[Note] = []
+    name = _span_name(payload.name, policy)
+    frame: dict[str, object] = {"name": name, "inputs": {}}
+    if payload.kind == "span_update":
+        frame["outputs"] = {}
+    for key, shape in envelope.RUN.items():
+        if data.get(key) is not None:
+            if not shape.fits(data[key]):
+                return None, notes
+            frame[key] = data[key]
+    order = data.get("dotted_order")
+    if any(key not in frame for key in envelope.REQUIRED) or not isinstance(order, str):
+        return None, notes
+    if not envelope.DOTTED_ORDER.fullmatch(order) or not order.endswith(str(frame["id"])):
+        return None, notes
+    frame["dotted_order"] = order
+    if data.get("error") is not None:
+        frame["error"] = _error(data["error"], name)
+    events = _events(data.get("events"))
+    if events:
+        frame["events"] = events
+    frame["extra"] = {"metadata": _metadata(data, policy, notes)}
+    allowed = {*envelope.RUN, "dotted_order", "error", "events", "extra", "name", "inputs", "outputs"}
+    notes += [Note("?", "?", "drop") for key in data if key not in allowed]
+    if not name.startswith(envelope.TOOL_PREFIX):
+        notes += [Note(f"{side}.?", "?", "drop") for side in ("inputs", "outputs") if data.get(side)]
+    return frame, notes
+
+
+def _error(error: object, name: str) -> str:
+    """``<class>: <code>`` with both out of their closed lists."""
+    match = _ERROR.fullmatch(error) if isinstance(error, str) else None
+    kind = match[1] if match and match[1] in envelope.ERROR_TYPES else "UnknownError"
+    code = "tool_raised" if name.startswith(envelope.TOOL_PREFIX) else "session_error"
+    if match and match[2] in envelope.ERROR_MESSAGES:
+        code = match[2]
+    return f"{kind}: {code}"
+
+
+def _events(events: object) -> list[dict[str, object]]:
+    """Only the instant of the first answer's sound; every other event, and every other key of this one, stays."""
+    if not isinstance(events, list | tuple):
+        return []
+    return [
+        {"name": "new_token", "time": event["time"]}
+        for event in events[:1]
+        if isinstance(event, Mapping) and event.get("name") == "new_token" and envelope.INSTANT.fits(event.get("time"))
+    ]
+
+
+def _metadata(data: Mapping[str, object], policy: Policy | None, notes: list[Note]) -> dict[str, object]:
+    extra = data.get("extra")
+    given = extra.get("metadata") if isinstance(extra, Mapping) else None
+    out: dict[str, object] = {}
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        if value is None:
+            continue
+        shape = envelope.METADATA.get(key) if isinstance(key, str) else None
+        if shape is not None and shape.fits(value):
+            out[key] = value
+        elif key == "usage_metadata" and isinstance(value, Mapping):
+            out[key] = {k: value[k] for k, fits in envelope.USAGE.items() if fits.fits(value.get(k))}
+        elif key == "redactions" and isinstance(value, Mapping) and policy is not None:
+            count = envelope.METADATA["errors"]
+            out[key] = {k: n for k, n in value.items() if (k in policy.fields or k == "unknown") and count.fits(n)}
+        else:
+            notes.append(Note(f"extra.metadata.{key if shape is not None else '?'}", "?", "drop"))
+    return out

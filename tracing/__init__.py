@@ -1,0 +1,121 @@
+"""What happened in a call, recorded: start a relay once, attach to each session before it starts, and leave the agent alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tracing.livekit_agent import Call, Probe
+from tracing.recorder import Recorder
+from tracing.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from tracing.launch import RelayHandle
+
+__all__ = ["Call", "Recorder", "attach", "start_options", "start_relay"]
+
+_lock = threading.Lock()
+_recorders: dict[tuple[int, str], Recorder] = {}
+
+
+def start_relay(**settings: Any) -> RelayHandle:
+    """Start the host's relay, or use the one that runs. Never raises and never waits; call it once, in the agent's main.
+
+    Args:
+        settings: ``policy``, ``env``, ``project``, ``endpoint``, ``pricing``, ``runtime``; each also out of the environment
+            (``PHI_GUARD_POLICY`` and so on, ``LANGSMITH_ENDPOINT``). With ``PHI_GUARD_TELEMETRY=off`` nothing is started.
+
+    Returns:
+        A handle; one that does nothing, with the reason in ``fault``, where there can be no relay.
+    """
+    from tracing.launch import RelayHandle, launch  # noqa: PLC0415  # job processes attach without it
+
+    if _is_off():
+        return RelayHandle(None, None, "PHI_GUARD_TELEMETRY is off")
+    try:
+        found = read_settings(**settings)
+        # Job processes find the same relay, whatever directory this one was told.
+        os.environ["PHI_GUARD_RUNTIME_DIR"] = str(found.runtime)
+        return launch(found)
+    except Exception as fault:  # noqa: BLE001  # the agent starts whatever becomes of telemetry
+        return RelayHandle(None, None, f"{type(fault).__name__}: {fault}")
+
+
+def attach(
+    session: Any,
+    ctx: Any = None,
+    *,
+    consent: str = "not_asked",
+    consent_version: str = "",
+    deployment: str = "",
+    agent_version: str = "",
+    recorder: Recorder | None = None,
+    probe: Probe | None = None,
+) -> Call | None:
+    """Record this call. Call it before ``session.start()``; synchronous, takes well under a millisecond, never raises.
+
+    Args:
+        session: a LiveKit AgentSession.
+        ctx: its JobContext, for the room's random id and for a last flush at shutdown; None in tests.
+        consent: ``granted``, ``refused`` or ``not_asked``.
+        consent_version: which consent text was read out, such as ``recording-v2``.
+        deployment: the model's deployment name, for its price; read from the model when empty.
+        agent_version: the agent's own version.
+        recorder: where records go; the process's own, to the host's relay, when not given.
+        probe: told what each operation cost, in nanoseconds; for measurements.
+
+    Returns:
+        The call, or None when telemetry is off or could not be attached.
+    """
+    if _is_off():
+        return None
+    try:
+        call = Call(
+            recorder or _recorder(read_settings()),
+            consent=consent,
+            consent_version=consent_version,
+            deployment=deployment,
+            agent_version=agent_version,
+            room_sid=_room_sid(ctx),
+            probe=probe,
+        )
+        call.open()
+        call.listen(session)
+        if ctx is not None:
+
+            async def flush() -> None:
+                call.detach("job_shutdown")
+                await call.flush()
+
+            ctx.add_shutdown_callback(flush)
+    except Exception:  # noqa: BLE001  # the agent talks whatever becomes of telemetry
+        return None
+    return call
+
+
+def start_options() -> dict[str, bool]:
+    """Keyword arguments for ``session.start()`` that shut LiveKit's own ways out.
+
+    ``record=False``: nothing to LiveKit Cloud, whatever the project's setting. ``session_host=False``: no participant of the room can read
+    transcripts, tool payloads or instructions off the agent.
+    """
+    return {"record": False, "session_host": False}
+
+
+def _is_off() -> bool:
+    return os.environ.get("PHI_GUARD_TELEMETRY", "").lower() in {"off", "0", "false"}
+
+
+def _recorder(settings: Settings) -> Recorder:
+    """The process's recorder for a runtime directory; a forked child makes its own, since threads and sockets do not survive a fork."""
+    key = (os.getpid(), settings.address)
+    with _lock:
+        if key not in _recorders:
+            _recorders[key] = Recorder(settings.address)
+        return _recorders[key]
+
+
+def _room_sid(ctx: Any) -> str:
+    sid = getattr(getattr(getattr(ctx, "job", None), "room", None), "sid", "")
+    return sid if isinstance(sid, str) else ""

@@ -1,0 +1,98 @@
+"""Starting the relay from the agent's main, and asking it how it is. The relay is another process; nothing here blocks a call."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import zmq
+
+if TYPE_CHECKING:
+    from tracing.relay.intake import Answer
+    from tracing.settings import Settings
+
+_PASSED: Final = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                            "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "LANGSMITH_API_KEY"})  # fmt: skip
+"""Variables the relay gets, beside ours. LangSmith's other switches open side doors, so they stay behind."""
+
+
+class RelayHandle:
+    """The relay as the agent's main sees it.
+
+    Args:
+        settings: where it runs; None for a handle that does nothing, when telemetry is off or the relay could not be started.
+        process: the process, if this handle started one.
+        fault: why there is no relay; empty when there is.
+    """
+
+    def __init__(self, settings: Settings | None, process: subprocess.Popen[bytes] | None, fault: str = "") -> None:
+        self.settings, self.process, self.fault = settings, process, fault
+
+    def ask(self, seconds: float = 2.0) -> Answer | None:
+        """The relay's own account of itself, or None when it does not answer in time. Blocks: not for the audio path."""
+        if self.settings is None:
+            return None
+        from tracing.relay.intake import Answer, Ask  # noqa: PLC0415  # the relay's modules are not the agent's
+
+        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(self.settings.address)
+            socket.send(msgspec.msgpack.encode(Ask()))
+            if not socket.poll(int(seconds * 1000)):
+                return None
+            return msgspec.msgpack.decode(socket.recv(), type=Answer)
+
+    def wait_ready(self, seconds: float = 60.0) -> bool:
+        """Wait until the relay serves; models take seconds to load. Blocks."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.ask(0.5) is not None:
+                return True
+            if self.process is not None and self.process.poll() not in {None, 0}:
+                return False
+        return False
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Let the relay ship what it can, then end it, if this handle started it."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> RelayHandle:
+    """Start a relay for a runtime directory; where one already serves it, the new process ends at once and that one is used.
+
+    Raises:
+        OSError: the process cannot be started.
+    """
+    given = os.environ if environ is None else environ
+    passed = {k: v for k, v in given.items() if k in _PASSED or k.startswith("PHI_GUARD_")}
+    arguments: dict[str, Any] = {
+        "runtime": settings.runtime,
+        "policy": settings.policy,
+        "env": settings.env,
+        "project": settings.project,
+        "endpoint": settings.endpoint,
+        "pricing": settings.pricing,
+    }
+    command = [sys.executable, "-m", "tracing.relay", *(part for k, v in arguments.items() if v for part in (f"--{k}", str(v)))]
+    settings.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = os.open(settings.runtime / "relay.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        # Its own session: a Ctrl-C at the agent's terminal must not take the relay before the agent has said goodbye.
+        process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=passed, start_new_session=True
+        )
+    finally:
+        os.close(log)
+    return RelayHandle(settings, process)

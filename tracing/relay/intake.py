@@ -1,0 +1,228 @@
+"""The intake: takes batches off the local socket, clears each record, stores what was cleared, and only then acknowledges."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from phi_guard.gate import VOID, Gate
+from phi_guard.model import Cleared, Withheld
+from phi_guard.switch import FileSwitch
+from tracing.cost import Pricing
+from tracing.identity import new_id
+from tracing.record import (
+    Ack,
+    AgentTurn,
+    AnyRecord,
+    Batch,
+    CallClosed,
+    CallEnded,
+    CallOpened,
+    Consent,
+    GuardrailClosed,
+)
+from tracing.relay.ledger import Ledger, read_ledger
+from tracing.relay.outbox import Outbox
+from tracing.relay.span import cost_of, op_of, payload_of
+
+LOST_S: Final = 10.0
+"""A sender with an open call that has been silent for so long is taken for dead; it beats every second while it lives."""
+_TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "misfit"})
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """Asks the relay for its `Answer`."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """How the relay is.
+
+    Args:
+        ledger: all its counts.
+        state: what the shipper does: ``idle``, ``sending``, ``off``, ``waiting_<code>`` or ``halted_<code>``.
+        fault: why the gate withholds everything; empty when it does not.
+        policy: digest of its policy.
+        refused: messages on the socket that were not ours.
+    """
+
+    ledger: Ledger
+    state: str
+    fault: str
+    policy: str
+    refused: int
+
+
+_decode_batch: Final = msgspec.msgpack.Decoder(Batch).decode
+_decode_ask: Final = msgspec.msgpack.Decoder(Ask).decode
+_decode_record: Final[Callable[[bytes | msgspec.Raw], AnyRecord]] = msgspec.msgpack.Decoder(AnyRecord).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Intake:
+    """What the relay does with records.
+
+    Args:
+        outbox: where cleared bytes wait.
+        gate: the mint.
+        switch: while it is off, records are counted and let go.
+        pricing: the price list, or None when it could not be read: then costs are unknown, not zero.
+        project: LangSmith project.
+        env: ``dev`` or ``prod``.
+        here: the sender under which operations made by the relay itself are counted.
+        state: tells what the shipper does.
+        fault: why the gate withholds everything; empty when it does not.
+    """
+
+    outbox: Outbox
+    gate: Gate
+    switch: FileSwitch
+    pricing: Pricing | None
+    project: str
+    env: str
+    here: str
+    state: Callable[[], str] = lambda: "idle"
+    fault: str = ""
+    refused: int = 0
+    _heard: dict[str, float] = field(default_factory=dict)
+
+    def take(self, data: bytes) -> bytes | None:
+        """Handle one message.
+
+        Returns:
+            What to send back, or None. A batch is acknowledged only after its transaction is committed.
+        """
+        try:
+            batch = _decode_batch(data)
+        except (msgspec.MsgspecError, IndexError):
+            return self._answer(data)
+        self._heard[batch.sender] = time.monotonic()
+        records = [self._decode(raw) for raw in batch.records]
+        with self.outbox.writing():
+            self.outbox.heard(batch.sender, batch.offered, batch.dropped)
+            for n, record in enumerate(records):
+                if record is None:
+                    self.outbox.store_dropped(f"{batch.sender}.{batch.number}.{n}", "create", "", "undecodable")
+                else:
+                    self._store(record, batch.sender)
+        return _encode(Ack(number=batch.number)) if batch.number else None
+
+    def _answer(self, data: bytes) -> bytes | None:
+        try:
+            _decode_ask(data)
+        except (msgspec.MsgspecError, IndexError):
+            self.refused += 1
+            return None
+        ledger = read_ledger(self.outbox, self.here)
+        answer = Answer(ledger=ledger, state=self.state(), fault=self.fault, policy=self.gate.digest, refused=self.refused)
+        return _encode(answer)
+
+    def end_lost(self, now: float) -> None:
+        """End the trace of every open call whose agent is gone."""
+        for _, sender, opening, consent in self.outbox.open_calls():
+            silent_since = self._heard.setdefault(sender, now)
+            record = _decode_record(opening)
+            if now - silent_since > LOST_S and isinstance(record, CallOpened):
+                self._end(record, _decode_record(consent) if consent else None)
+
+    def _decode(self, raw: msgspec.Raw) -> AnyRecord | None:
+        try:
+            return _decode_record(raw)
+        except (msgspec.MsgspecError, IndexError):
+            return None
+
+    def _store(self, record: AnyRecord, sender: str) -> None:
+        op = op_of(record)
+        if self.outbox.holds(record.id, op):
+            return  # sent again because our acknowledgement was lost
+        if not self.switch.state().on:
+            self.outbox.store_dropped(record.id, op, record.call, "switch_off")
+            self._after(record)
+            return
+        if isinstance(record, CallOpened):
+            self.outbox.open_call(record.call, sender, record.start_ns, _encode(record))
+        elif isinstance(record, Consent):
+            self.outbox.note_consent(record.call, _encode(record))
+        payload = payload_of(record, project=self.project, env=self.env, facts=self._facts(record))
+        match self.gate.clear(payload):
+            case Cleared() as cleared:
+                self.outbox.store(record.id, op, record.call, cleared)
+                touched = Counter("unknown" if note.field == "?" else note.field for note in cleared.notes if note.action in _TOUCHED)
+                self.outbox.add_redactions(record.call, touched)
+            case Withheld(reason, skeleton) if skeleton.kind != VOID:
+                self.outbox.store(record.id, op, record.call, skeleton, withheld=reason)
+            case Withheld(reason, _):
+                self.outbox.store_dropped(record.id, op, record.call, reason)
+        self._after(record)
+
+    def _after(self, record: AnyRecord) -> None:
+        if isinstance(record, CallClosed):
+            self.outbox.close_call(record.call)
+            self.gate.forget(record.call)
+
+    def _facts(self, record: AnyRecord) -> dict[str, object]:
+        """What only the relay knows of a call."""
+        facts: dict[str, object] = {}
+        if isinstance(record, CallOpened | CallClosed | Consent | GuardrailClosed):
+            facts["policy_digest"] = self.gate.digest
+        if isinstance(record, AgentTurn) and record.responses:
+            usd = cost_of(record, self.pricing)
+            self.outbox.add_cost(record.call, None if usd is None else str(usd))
+            tokens_in, tokens_out = record.input_text + record.input_audio, record.output_text + record.output_audio
+            usage: dict[str, object] = {"input_tokens": tokens_in, "output_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+            facts |= {"cost_unknown": True} if usd is None else {"cost_usd": float(usd)}
+            facts["usage_metadata"] = usage if usd is None else usage | {"total_cost": float(usd)}
+        elif isinstance(record, CallClosed):
+            usd_so_far, unknown = self.outbox.cost(record.call)
+            facts |= {"cost_usd": usd_so_far} | ({"cost_unknown": True} if unknown else {})
+            facts |= self._counts(record.call, offered=None)
+        elif isinstance(record, CallEnded):
+            facts |= self._counts(record.call, offered=record.offered)
+        elif isinstance(record, GuardrailClosed):
+            facts["redactions"] = self.outbox.redactions(record.call)
+        return facts
+
+    def _counts(self, call: str, offered: int | None) -> dict[str, object]:
+        """The call's ledger so far. What the agent has offered and has not arrived, and what waits in the outbox, is pending."""
+        ledger = read_ledger(self.outbox, self.here, call)
+        told = max(offered or 0, ledger.offered)
+        dropped = sum(ledger.dropped.values())
+        return {
+            "spans_offered": told,
+            "spans_delivered": ledger.delivered,
+            "spans_withheld": ledger.withheld,
+            "spans_dropped": dropped,
+            "spans_pending": told - ledger.delivered - ledger.withheld - dropped,
+        }
+
+    def _end(self, opening: CallOpened, consent: AnyRecord | None) -> None:
+        """End a call for an agent that cannot."""
+        call, end, last = opening.call, time.time_ns(), new_id()
+        closing: list[AnyRecord] = [
+            CallEnded(call=call, id=last, at=(*opening.at, (end, last)), end_ns=end, reason="agent_lost", errors=1),
+            CallClosed(
+                call=call,
+                id=call,
+                at=opening.at,
+                end_ns=end,
+                reason="agent_lost",
+                room_sid=opening.room_sid,
+                participant_sid=opening.participant_sid,
+                agent_version=opening.agent_version,
+                error_message="agent_lost",
+            ),
+        ]
+        if isinstance(consent, Consent):
+            said = GuardrailClosed(
+                call=call, id=consent.id, at=consent.at, end_ns=end, consent=consent.consent, consent_version=consent.consent_version
+            )
+            closing.insert(1, said)
+        with self.outbox.writing():
+            self.outbox.offer_here(self.here, len(closing))
+            for record in closing:
+                self._store(record, self.here)

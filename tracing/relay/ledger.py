@@ -1,0 +1,59 @@
+"""The ledger: where every operation is. ``offered = delivered + pending + withheld + sum(dropped)``, exactly, at any time."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tracing.relay.outbox import DELIVERED, DROPPED, Outbox
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of span operations (a create or an update).
+
+    Args:
+        offered: recorded by agents, and made by the relay for agents that died.
+        delivered: taken by the sink with their content.
+        withheld: taken by the sink as a bare skeleton.
+        pending: in an agent's memory, on the socket or in the outbox.
+        dropped: not sent and never will be, by reason.
+    """
+
+    offered: int = 0
+    delivered: int = 0
+    withheld: int = 0
+    pending: int = 0
+    dropped: dict[str, int] = {}
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the law above holds and no count is below zero."""
+        counts = (self.delivered, self.withheld, self.pending, *self.dropped.values())
+        return min(counts) >= 0 and self.offered == sum(counts)
+
+
+def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledger:
+    """The ledger as the outbox tells it.
+
+    Args:
+        outbox: the relay's outbox.
+        made_here: the sender under which the relay counts operations it made itself.
+        call: for one call alone; then ``offered`` counts what has arrived of it.
+    """
+    delivered = withheld = stored = 0
+    dropped: dict[str, int] = {}
+    for state, reason, why, n in outbox.counts(call):
+        stored += n
+        if state == DELIVERED:
+            delivered, withheld = (delivered, withheld + n) if why else (delivered + n, withheld)
+        elif state == DROPPED:
+            dropped[reason] = dropped.get(reason, 0) + n
+    offered = stored
+    if call is None:
+        offered = 0
+        for sender, count, lost in outbox.senders():
+            offered += count
+            if sender != made_here:
+                for reason, n in lost.items():
+                    dropped[f"agent_{reason}"] = dropped.get(f"agent_{reason}", 0) + n
+    pending = offered - delivered - withheld - sum(dropped.values())
+    return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, dropped=dropped)

@@ -1,0 +1,179 @@
+"""A record becomes a payload: the run as LangSmith will have it, with everything still raw. Only the gate's answer to it leaves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from phi_guard.envelope import TOOL_PREFIX
+from phi_guard.model import Payload
+from tracing.cost import Pricing, TokenUsage
+from tracing.record import (
+    AgentTurn,
+    AnyRecord,
+    CallClosed,
+    CallEnded,
+    CallOpened,
+    Consent,
+    GuardrailClosed,
+    SessionStarted,
+    ToolCall,
+    UserTurn,
+)
+
+CREATE: Final = "create"
+UPDATE: Final = "update"
+
+_NAMES: Final[Mapping[type[AnyRecord], tuple[str, str, str]]] = {
+    CallOpened: ("voice_session", "chain", CREATE),
+    CallClosed: ("voice_session", "chain", UPDATE),
+    SessionStarted: ("session.start", "chain", CREATE),
+    Consent: ("policy.guardrail", "chain", CREATE),
+    GuardrailClosed: ("policy.guardrail", "chain", UPDATE),
+    UserTurn: ("user_turn", "chain", CREATE),
+    AgentTurn: ("agent_turn", "llm", CREATE),
+    CallEnded: ("session.end", "chain", CREATE),
+}
+
+
+def op_of(record: AnyRecord) -> str:
+    """Whether the record creates its span or updates it."""
+    return CREATE if isinstance(record, ToolCall) else _NAMES[type(record)][2]
+
+
+def cost_of(turn: AgentTurn, pricing: Pricing | None) -> Decimal | None:
+    """USD of an agent turn by the price list; None when the deployment's price is unknown."""
+    usage = TokenUsage(
+        input_text=turn.input_text,
+        input_audio=turn.input_audio,
+        cached_text=turn.cached_text,
+        cached_audio=turn.cached_audio,
+        output_text=turn.output_text,
+        output_audio=turn.output_audio,
+    )
+    return pricing.price(turn.deployment, usage) if pricing is not None else None
+
+
+def payload_of(record: AnyRecord, *, project: str, env: str, facts: Mapping[str, object]) -> Payload:
+    """The raw run of a record.
+
+    Args:
+        record: as it came from the recorder.
+        project: LangSmith project.
+        env: ``dev`` or ``prod``.
+        facts: metadata the relay adds: cost, counts, the policy's digest.
+    """
+    name, run_type, op = (f"{TOOL_PREFIX}{record.tool}", "tool", CREATE) if isinstance(record, ToolCall) else _NAMES[type(record)]
+    run: dict[str, object] = {
+        "id": record.id,
+        "trace_id": record.call,
+        "dotted_order": ".".join(f"{_order(start)}{span}" for start, span in record.at),
+        "run_type": run_type,
+        "session_name": project,
+        "start_time": _instant(record.start_ns),
+    }
+    if len(record.at) > 1:
+        run["parent_run_id"] = record.at[-2][1]
+    if record.end_ns:
+        run["end_time"] = _instant(max(record.end_ns, record.start_ns))
+    metadata: dict[str, object] = {"trace_id": record.call, "thread_id": record.call, "env": env, **_metadata(record), **facts}
+    if isinstance(record, ToolCall):
+        run["inputs"] = _parse(record.arguments) if record.arguments else None
+        run["outputs"] = _parse(record.output) if record.output else None
+    if isinstance(record, AgentTurn) and record.first_audio_ns:
+        run["events"] = [{"name": "new_token", "time": _instant(record.first_audio_ns)}]
+    error = getattr(record, "error_message", "")
+    if error:
+        kind = getattr(record, "error_type", "") or "RealtimeError"
+        run["error"] = f"{kind}: {error}"
+        metadata |= {"error_type": kind, "error_message": error}
+    run["extra"] = {"metadata": {k: v for k, v in metadata.items() if v not in (None, "")}}
+    return Payload("span" if op == CREATE else "span_update", name, run)
+
+
+def _metadata(record: AnyRecord) -> dict[str, object]:
+    match record:
+        case CallOpened():
+            return {"room_sid": record.room_sid, "participant_sid": record.participant_sid, "agent_version": record.agent_version}
+        case CallClosed():
+            return {
+                "room_sid": record.room_sid,
+                "participant_sid": record.participant_sid,
+                "agent_version": record.agent_version,
+                "vad_type": record.vad_type,
+                "silence_ms": record.silence_ms,
+                "reason": record.reason,
+                "duration_ms": _span_ms(record),
+            }
+        case Consent() | GuardrailClosed():
+            return {"consent": record.consent, "consent_version": record.consent_version}
+        case UserTurn():
+            return {
+                "audio_ms": _round(record.audio_ms),
+                "outcome": record.outcome,
+                "started_at": _instant(record.start_ns),
+                "ended_at": _instant(record.end_ns),
+            }
+        case AgentTurn():
+            return {
+                "outcome": record.outcome,
+                "origin": record.origin,
+                "ttft_ms": _round(record.ttft_ms),
+                "ttft_source": record.ttft_source,
+                "ttft_model_ms": _round(record.ttft_model_ms),
+                "tool_ms": _round(record.tool_ms),
+                "responses": record.responses,
+                "tool_calls": record.tool_calls,
+                "deployment": record.deployment,
+                "ls_provider": "azure",
+                "ls_model_name": record.deployment,
+                "input_tokens": record.input_text + record.input_audio,
+                "output_tokens": record.output_text + record.output_audio,
+                "input_text_tokens": record.input_text,
+                "input_audio_tokens": record.input_audio,
+                "cached_tokens": record.cached_text + record.cached_audio,
+                "output_text_tokens": record.output_text,
+                "output_audio_tokens": record.output_audio,
+            }
+        case ToolCall():
+            cuts = {"input_cut_chars": record.arguments_cut or None, "output_cut_chars": record.output_cut or None}
+            return {"status": record.status, "duration_ms": _span_ms(record), **cuts}
+        case CallEnded():
+            return {"reason": record.reason, "turns": record.turns, "errors": record.errors}
+        case _:
+            return {}
+
+
+def _parse(text: str) -> object:
+    """What a tool was given or gave back: LiveKit passes arguments as JSON, results as ``str(result)``, so a dict as its repr."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    if text[:1] in {"{", "[", "("}:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            pass
+    return text
+
+
+def _instant(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _order(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _span_ms(record: AnyRecord) -> float:
+    return round(max(0, record.end_ns - record.start_ns) / 1e6, 3)

@@ -1,0 +1,79 @@
+"""What steers tracing, read once: an argument wins over the environment, which wins over the default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from phi_guard.runtime import runtime_dir
+
+ENDPOINT: Final = "https://api.smith.langchain.com"
+SOCKET: Final = "relay.sock"
+SOCKET_PATH_MAX: Final = 100
+"""A unix socket's path holds 107 bytes on Linux and 103 on macOS (sys/un.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the relay runs, under which policy, and to whom it sends.
+
+    Args:
+        runtime: private directory of socket, outbox, log and key.
+        policy: the policy file; empty for the shipped ``clinic.yaml``.
+        env: ``dev`` or ``prod``.
+        project: LangSmith project.
+        endpoint: LangSmith API.
+        pricing: price list; empty for the shipped ``pricing.yaml``.
+        switch: file of the roll-back switch.
+    """
+
+    runtime: Path
+    policy: str
+    env: str
+    project: str
+    endpoint: str
+    pricing: str
+    switch: Path
+
+    @property
+    def address(self) -> str:
+        """The zmq endpoint between recorder and relay."""
+        return f"ipc://{self.runtime / SOCKET}"
+
+
+def read_settings(
+    *,
+    runtime: str | os.PathLike[str] | None = None,
+    policy: str | os.PathLike[str] | None = None,
+    env: str | None = None,
+    project: str | None = None,
+    endpoint: str | None = None,
+    pricing: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings out of arguments, environment and defaults.
+
+    Raises:
+        ValueError: a setting is out of its closed list, or the runtime directory's path is too long for a socket.
+    """
+    given = os.environ if environ is None else environ
+    where = Path(runtime) if runtime else runtime_dir()
+    if len(os.fsencode(where / SOCKET)) > SOCKET_PATH_MAX:
+        msg = f"PHI_GUARD_RUNTIME_DIR: {where}: too long for a unix socket; choose a path under {SOCKET_PATH_MAX - len(SOCKET)} bytes"
+        raise ValueError(msg)
+    chosen = env or given.get("PHI_GUARD_ENV") or "dev"
+    if chosen not in {"dev", "prod"}:
+        msg = "PHI_GUARD_ENV: write dev or prod; there is no third environment"
+        raise ValueError(msg)
+    return Settings(
+        runtime=where,
+        policy=str(policy or given.get("PHI_GUARD_POLICY") or ""),
+        env=chosen,
+        project=project or given.get("PHI_GUARD_PROJECT") or f"medical-voice-agent-{chosen}",
+        endpoint=endpoint or given.get("LANGSMITH_ENDPOINT") or ENDPOINT,
+        pricing=str(pricing or given.get("PHI_GUARD_PRICING") or ""),
+        switch=Path(given.get("PHI_GUARD_SWITCH") or where / "switch.json"),
+    )
