@@ -15,6 +15,8 @@ TERMS_MAX: Final = 500
 """Values remembered for one call; later ones are not learnt, so memory and the cost of a search stay bounded."""
 VALUE_MAX: Final = 200
 """Characters of a value worth learning; longer ones are free text themselves."""
+DIGITS_MIN: Final = 5
+"""Fewer digits are a year, a time or a dose."""
 _WORD: Final = re.compile(r"[^\W\d_][\w'’-]{2,}")
 _DIGITS: Final = re.compile(r"\d(?:[\s().+/-]{0,3}\d){4,}")
 
@@ -49,7 +51,7 @@ class KnownValues:
             terms.add(value)
         self._terms |= {t.lower() for t in terms}
         digits = "".join(c for c in value if c.isdecimal())
-        if len(digits) >= 5:  # four digits are a year or a time
+        if len(digits) >= DIGITS_MIN:
             self._digits.add(digits)
         self._pattern = None
 
@@ -70,6 +72,7 @@ class KnownValues:
         if self._digits:
             for m in _DIGITS.finditer(text):
                 digits = "".join(c for c in m.group() if c.isdecimal())
-                if any(k in digits or digits in k for k in self._digits):
+                national = digits.lstrip("0")  # 079 … is +41 79 … to those who dial it
+                if any(k in digits or (len(national) >= DIGITS_MIN and national in k) for k in self._digits):
                     found.append(Detection(m.start(), m.end(), "KNOWN_VALUE", 1.0, "known_values"))
         return found

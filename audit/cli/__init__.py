@@ -1,0 +1,101 @@
+"""The ``phi-audit`` command. Each subcommand lives in its own module, which is loaded only when it is called.
+
+Nothing heavy may load here: ``phi-audit --help`` answers in under 300 ms. No fault shows as a traceback, since a library's message
+could quote a value.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final, NoReturn
+
+import click
+
+from audit import exits
+from phi_guard.errors import PhiGuardError
+
+__all__ = ["main"]
+
+COMMANDS: Final = {
+    "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
+    "rehearse": ("audit.cli.rehearse:rehearse", "Play real agent calls against a stand-in and measure what telemetry costs."),
+    "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
+    "serve": ("audit.cli.serve:serve", "Run the local trace store."),
+    "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),
+}
+"""Subcommands by name: where each is, and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads one only to run it or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]  # by keyword
+        """Run, and end the process with one of `audit.exits` whatever happens. Arguments as click's."""
+        options.setdefault("prog_name", "phi-audit")
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **options)
+        try:
+            code = super().main(args, standalone_mode=False, **options)
+        except click.Abort:
+            _leave("interrupted", exits.INTERRUPTED)
+        except click.ClickException as fault:
+            fault.show()
+            sys.exit(exits.USAGE)
+        except PhiGuardError as fault:
+            _leave(str(fault), exits.UNPROVEN)
+        except BrokenPipeError:  # the reader of our output went away, such as `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(exits.UNPROVEN)
+        except ModuleNotFoundError as fault:
+            _leave(f"a part is missing: {fault.name}; install phi-guard-toolkit again", exits.UNPROVEN)
+        except Exception as fault:  # noqa: BLE001  # its text could quote a value: only its class is told
+            _leave(f"stopped by a fault of its own ({type(fault).__name__}); please report it", exits.UNPROVEN)
+        sys.exit(code if isinstance(code, int) else exits.GO)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    click.echo(f"phi-audit: {message}", err=True)
+    sys.exit(code)
+
+
+def _version() -> str:
+    try:
+        return version("phi-guard-toolkit")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 GO or done, 1 NO-GO, 2 usage or configuration, 3 UNPROVEN or could not finish, 130 interrupted.",
+)
+@click.version_option(_version(), "--version", prog_name="phi-audit")
+def main() -> None:
+    """Audit what a voice agent's telemetry sent, before and after it goes live.
+
+    \b
+    Examples:
+      phi-audit demo
+      phi-audit scan --project medical-voice-agent-prod --since 7d
+      phi-audit scan --from export.jsonl --format json -o report.json
+      phi-audit switch off --reason "leak suspected"
+    """  # noqa: D301  # \b is click's, against re-wrapping

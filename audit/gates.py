@@ -1,0 +1,300 @@
+"""The gates: each criterion of the go/no-go review, its bar out of ``gates.yaml``, and whether this evidence reaches it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from audit.evidence import Rehearsal
+from audit.known_answers import KnownAnswers
+from audit.population import Population
+from audit.statistics import lower_bound
+from phi_guard.errors import PhiGuardError
+
+State: TypeAlias = Literal["proven", "failed", "unproven"]
+DAYS_A_MONTH: Final = 30
+
+
+class GatesError(PhiGuardError):
+    """The gates file cannot be used; the message says where and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One criterion.
+
+    Args:
+        name: as in ``gates.yaml``.
+        asks: what must be true, in words.
+        source: where the requirement stands.
+        evidence: what kind of evidence can prove it.
+        bar: the threshold; meaning and unit go with the gate.
+        bound: how the bar is meant: ``at_most``, ``below`` or ``at_least``; empty for a gate without a number.
+        settings: further numbers of the gate.
+    """
+
+    name: str
+    asks: str
+    source: str
+    evidence: str
+    bar: float | None = None
+    bound: str = ""
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gate and what the evidence says of it.
+
+    Args:
+        gate: the gate.
+        state: ``proven``, ``failed`` or ``unproven``.
+        measured: the number held against the bar, or None.
+        why: in words, for the report; no value of any trace.
+    """
+
+    gate: Gate
+    state: State
+    measured: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All there is to judge by.
+
+    Args:
+        findings: how many the census gave.
+        population: what the census covered.
+        days: length of the window the traces come from, days; 0.0 where it is not known.
+        known_answers: the scan's self-proof, or None.
+        rehearsal: what a rehearsal measured, or None.
+        examples: how many of the policy's own examples came out right when it was loaded.
+        incomplete: why the census is not one, in words; empty if it is.
+    """
+
+    findings: int = 0
+    population: Population = field(default_factory=Population)
+    days: float = 0.0
+    known_answers: KnownAnswers | None = None
+    rehearsal: Rehearsal | None = None
+    examples: int = 0
+    incomplete: str = ""
+
+
+_Answer: TypeAlias = tuple[State, float | None, str]
+
+
+def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Judged, ...]:
+    """Every gate with its state, in the file's order."""
+    return tuple(Judged(gate, *CHECKS[gate.name](gate, evidence)) for gate in gates)
+
+
+def _against(gate: Gate, measured: float, what: str) -> _Answer:
+    bar = gate.bar
+    if bar is None:
+        return "unproven", measured, "the gate has no bar"
+    reached = {"at_most": measured <= bar, "below": measured < bar, "at_least": measured >= bar}[gate.bound]
+    return ("proven" if reached else "failed"), measured, what
+
+
+def _census(check: Callable[[Gate, Evidence], _Answer]) -> Callable[[Gate, Evidence], _Answer]:
+    """A census that is not complete can show a breach; it cannot show that there is none."""
+
+    def checked(gate: Gate, evidence: Evidence) -> _Answer:
+        if not evidence.population.runs:
+            return "unproven", None, evidence.incomplete or "there is no run to judge by"
+        state, measured, why = check(gate, evidence)
+        if state == "proven" and evidence.incomplete:
+            return "unproven", measured, evidence.incomplete
+        return state, measured, why
+
+    return checked
+
+
+@_census
+def _findings(gate: Gate, evidence: Evidence) -> _Answer:
+    population = evidence.population
+    return _against(gate, evidence.findings, f"{evidence.findings} findings in {population.runs} runs of {population.traces} traces")
+
+
+def _recall(gate: Gate, evidence: Evidence) -> _Answer:
+    proof = evidence.known_answers
+    if proof is None or not proof.rows:
+        return "unproven", None, "the known answers were not run"
+    bar = gate.bar or 1.0
+    planted = min(row.n for row in proof.rows)
+    if lower_bound(planted, planted) < bar:
+        return "unproven", proof.weakest, f"{planted} plants of each class and style cannot show {bar:.0%}, whatever is found; plant more"
+    weak = [f"{row.kind} {row.style} {row.found}/{row.n}" for row in proof.rows if row.at_least < bar]
+    if weak:
+        return "unproven", proof.weakest, f"recall not shown to reach {bar:.0%} for: {', '.join(weak)}"
+    return "proven", proof.weakest, f"each of {len(proof.rows)} classes and styles at {proof.weakest:.1%} or more"
+
+
+@_census
+def _guardrail(gate: Gate, evidence: Evidence) -> _Answer:
+    return _lacking(gate, evidence, ("policy.guardrail",), "without policy.guardrail")
+
+
+@_census
+def _one_root(gate: Gate, evidence: Evidence) -> _Answer:
+    lacks = evidence.population.incomplete
+    bad = lacks.get("root", 0) + lacks.get("one root only", 0) + evidence.population.shared_rooms
+    state, measured, why = _against(gate, bad, f"{bad} traces or rooms break it")
+    return _unless_open(evidence, state, measured, why)
+
+
+@_census
+def _complete(gate: Gate, evidence: Evidence) -> _Answer:
+    lacks = ("session.start", "agent_turn", "session.end", "a tool span", "a parent run", "root", "one root only")
+    return _lacking(gate, evidence, lacks, "incomplete")
+
+
+def _lacking(gate: Gate, evidence: Evidence, lacks: tuple[str, ...], what: str) -> _Answer:
+    missing = {name: n for name, n in evidence.population.incomplete.items() if name in lacks}
+    bad = max(missing.values(), default=0)
+    detail = ", ".join(f"{name} missing in {n}" for name, n in missing.items())
+    why = f"{detail}" if missing else f"0 of {evidence.population.traces} traces {what}"
+    return _unless_open(evidence, *_against(gate, bad, why))
+
+
+def _unless_open(evidence: Evidence, state: State, measured: float | None, why: str) -> _Answer:
+    calls = evidence.population.open
+    if state == "proven" and calls:
+        return "unproven", measured, f"{calls} calls are still going on; scan again when they have ended"
+    return state, measured, why
+
+
+@_census
+def _typed(gate: Gate, evidence: Evidence) -> _Answer:
+    population = evidence.population
+    return _against(gate, population.untyped, f"{population.untyped} of {population.errors} errors are not typed")
+
+
+@_census
+def _drop(gate: Gate, evidence: Evidence) -> _Answer:
+    population = evidence.population
+    offered, lost = population.offered, population.lost
+    told = "as the traces' ends report"
+    if evidence.rehearsal is not None and evidence.rehearsal.spans is not None:
+        spans = evidence.rehearsal.spans
+        offered, lost = offered + spans.offered, lost + spans.lost
+        told += " and the rehearsal"
+    if not offered:
+        return "unproven", None, "no trace reports how many spans were offered"
+    state, measured, why = _against(gate, lost / offered, f"{lost} of {offered} spans lost, {told}")
+    if state == "proven" and population.uncounted:
+        return "unproven", measured, f"{population.uncounted} traces report no counts"
+    return _unless_open(evidence, state, measured, why)
+
+
+@_census
+def _free_plan(gate: Gate, evidence: Evidence) -> _Answer:
+    a_month = _calls_a_day(gate, evidence) * DAYS_A_MONTH
+    return _against(gate, a_month, f"{a_month:.0f} traces a month")
+
+
+@_census
+def _cost(gate: Gate, evidence: Evidence) -> _Answer:
+    population, fixed = evidence.population, gate.settings.get("fixed_usd", 0.0)
+    if population.cost_unknown:
+        return "unproven", None, f"the cost of {population.cost_unknown} traces is unknown; add their deployment to pricing.yaml"
+    if not population.cost_usd:
+        return "unproven", None, "no trace reports a cost"
+    a_call = population.cost_usd / population.traces
+    a_day = _calls_a_day(gate, evidence)
+    total = fixed + a_call * a_day * DAYS_A_MONTH
+    return _against(gate, round(total, 2), f"${total:.2f}: ${fixed:.0f} fixed, ${a_call:.4f} a call, {a_day:.1f} calls a day")
+
+
+def _calls_a_day(gate: Gate, evidence: Evidence) -> float:
+    """The planned volume, or what was seen where that is more; a window below a day shows no volume."""
+    seen = evidence.population.traces / evidence.days if evidence.days >= 1 else 0.0
+    return max(gate.settings.get("calls_per_day", 0.0), seen)
+
+
+def _rehearsed(take: Callable[[Rehearsal], tuple[float | None, str]]) -> Callable[[Gate, Evidence], _Answer]:
+    def checked(gate: Gate, evidence: Evidence) -> _Answer:
+        if evidence.rehearsal is None:
+            return "unproven", None, "no rehearsal; run `phi-audit rehearse` and give its file with --evidence"
+        measured, what = take(evidence.rehearsal)
+        if measured is None:
+            return "unproven", None, f"the rehearsal does not report {what}"
+        return _against(gate, measured, what)
+
+    return checked
+
+
+def _p99(rehearsal: Rehearsal) -> tuple[float | None, str]:
+    cost = rehearsal.overhead_us
+    return (cost.p99, f"p50 {cost.p50:.1f} µs, p99 {cost.p99:.1f} µs of {cost.n} operations") if cost and cost.n else (None, "its overhead")
+
+
+def _max(rehearsal: Rehearsal) -> tuple[float | None, str]:
+    cost = rehearsal.overhead_us
+    return (cost.max, f"longest of {cost.n} operations {cost.max:.1f} µs") if cost and cost.n else (None, "its overhead")
+
+
+def _lateness(rehearsal: Rehearsal) -> tuple[float | None, str]:
+    late = rehearsal.loop_lateness_us
+    if late is None:
+        return None, "the event loop's lateness"
+    return max(0.0, late.p99 - late.idle_p99), f"p99 {late.p99:.0f} µs, idle {late.idle_p99:.0f} µs"
+
+
+def _crashes(rehearsal: Rehearsal) -> tuple[float | None, str]:
+    crashed = rehearsal.calls_crashed
+    if crashed is None or not rehearsal.calls:
+        return None, "crashed calls"
+    return crashed, f"{crashed} of {rehearsal.calls} calls crashed"
+
+
+def _canaries(rehearsal: Rehearsal) -> tuple[float | None, str]:
+    seen = rehearsal.canaries
+    return (seen.arrived, f"{seen.arrived} of {seen.planted} canaries arrived") if seen and seen.planted else (None, "its canaries")
+
+
+def _examples(gate: Gate, evidence: Evidence) -> _Answer:
+    if not evidence.examples:
+        return "unproven", 0, "the policy has no examples"
+    return _against(gate, evidence.examples, f"{evidence.examples} examples came out as written when the policy was loaded")
+
+
+def _absent(what: str) -> Callable[[Gate, Evidence], _Answer]:
+    return lambda _gate, _evidence: ("unproven", None, f"no evidence of {what} was given")
+
+
+CHECKS: Final[Mapping[str, Callable[[Gate, Evidence], _Answer]]] = {
+    "phi_findings": _findings,
+    "known_answer_recall": _recall,
+    "canaries": _rehearsed(_canaries),
+    "redaction_tests": _examples,
+    "human_review": _absent("a signed review"),
+    "guardrail_per_session": _guardrail,
+    "one_trace_per_call": _one_root,
+    "trace_complete": _complete,
+    "errors_typed": _typed,
+    "overhead_p99_us": _rehearsed(_p99),
+    "overhead_max_us": _rehearsed(_max),
+    "loop_lateness_us": _rehearsed(_lateness),
+    "span_drop": _drop,
+    "agent_survives": _rehearsed(_crashes),
+    "alerts_fire": _absent("alerts that fired"),
+    "free_plan": _free_plan,
+    "monthly_cost_usd": _cost,
+}
+"""How each gate is judged; ``gates.yaml`` must name exactly these."""
+
+
+def load_gates(path: Path) -> tuple[Gate, ...]:
+    """The gates of a file, in its order.
+
+    Raises:
+        GatesError: the file cannot be read, is no YAML, or does not hold exactly the gates there are.
+    """
+    from audit.gates_file import read  # noqa: PLC0415  # YAML and pydantic load only with a file
+
+    return read(path, frozenset(CHECKS))

@@ -1,0 +1,74 @@
+"""The border where ``gates.yaml`` enters: every fault is named with the file and the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from audit.gates import Gate, GatesError
+
+_BOUNDS = ("at_most", "below", "at_least")
+
+
+class _Gate(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    asks: str
+    source: str
+    evidence: Literal["census", "known_answers", "rehearsal", "policy", "alerts", "review"]
+    at_most: float | None = None
+    below: float | None = None
+    at_least: float | None = None
+    calls_per_day: float | None = None
+    fixed_usd: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bar(self) -> _Gate:
+        bars = [name for name in _BOUNDS if getattr(self, name) is not None]
+        if len(bars) != (0 if self.evidence in {"alerts", "review"} else 1):
+            msg = f"give one of {', '.join(_BOUNDS)} (none for alerts and review)"
+            raise ValueError(msg)
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Literal[1]
+    gates: dict[str, _Gate]
+
+
+def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
+    """The gates of a file.
+
+    Args:
+        path: the YAML file.
+        known: the names that must stand there, all of them and no other.
+
+    Raises:
+        GatesError: with the faults.
+    """
+    try:
+        file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as fault:
+        raise GatesError(f"{path}: cannot be read ({fault.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        raise GatesError(f"{path}:{mark.line + 1 if mark else 1}: is not YAML; correct it") from None
+    except ValidationError as fault:
+        lines = (f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors(include_input=False))
+        raise GatesError("\n".join(lines)) from None
+    missing, strange = known - file.gates.keys(), file.gates.keys() - known
+    if missing or strange:
+        words = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [f"has unknown {', '.join(sorted(strange))}"] * bool(strange)
+        raise GatesError(f"{path}: gates: {' and '.join(words)}; a bar may change, a gate may not be left out")
+    return tuple(_compiled(name, gate) for name, gate in file.gates.items())
+
+
+def _compiled(name: str, gate: _Gate) -> Gate:
+    bound = next((b for b in _BOUNDS if getattr(gate, b) is not None), "")
+    settings = {key: value for key in ("calls_per_day", "fixed_usd") if (value := getattr(gate, key)) is not None}
+    return Gate(name, gate.asks, gate.source, gate.evidence, getattr(gate, bound) if bound else None, bound, settings)

@@ -1,0 +1,121 @@
+"""A clinic's telephone as the demo plays it: bookings, a cancellation that fails, a question about hours; callers out of a seed."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from audit.rehearsal.script import PlannedCall, plan
+
+_GIVEN: Final = ("Amara", "Bente", "Chidi", "Dilnoza", "Emiko", "Farid", "Giulia", "Hamza", "Ines", "Jakub", "Keiko", "Lwazi")
+_FAMILY: Final = ("Abara", "Brunner", "Castellano", "Demir", "Eriksen", "Fofana", "Gerber", "Haddad", "Ivanova", "Joshi", "Kowalska")
+_STREETS: Final = ("rue du Lac", "Bahnhofstrasse", "Linden Avenue", "chemin des Vignes")
+_REASONS: Final = ("mild fever and a headache since the weekend", "back pain after lifting a box", "routine check of blood pressure")
+
+
+def invent_calls(calls: int, seed: int) -> tuple[PlannedCall, ...]:
+    """So many calls by synthetic people, the same for the same seed.
+
+    Args:
+        calls: how many.
+        seed: of the pseudo-random generator.
+    """
+    chance = random.Random(seed)  # noqa: S311  # reproducible people, not secrets
+    return plan({"calls": [_KINDS[n % len(_KINDS)](chance) for n in range(calls)]})
+
+
+def _person(chance: random.Random) -> dict[str, str]:
+    given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
+    return {
+        "patient_name": f"{given} {family}",
+        "phone": f"+41 79 555 {chance.randrange(100):02d} {chance.randrange(100):02d}",
+        "email": f"{given}.{family}@example.org".lower(),
+        "dob": f"{chance.randrange(1930, 2005)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}",
+        "mrn": f"MRN-{chance.randrange(10**6, 10**7)}",
+        "address": f"{chance.randrange(1, 90)} {chance.choice(_STREETS)}, {chance.randrange(1000, 9000)} Lausanne",
+    }
+
+
+def _booking(chance: random.Random) -> dict[str, object]:
+    who = _person(chance)
+    when = f"2027-0{chance.randrange(1, 10)}-1{chance.randrange(10)}T{chance.randrange(9, 17):02d}:00Z"
+    reason = f"{who['patient_name'].split()[0]} has {chance.choice(_REASONS)}, please ring {who['phone']}"
+    return {
+        "consent": "granted",
+        "greets": True,
+        "turns": [
+            {
+                "user": {"speech_ms": 500, "says": f"Hello, my name is {who['patient_name']}, is Dr. Lee free?"},
+                "tools": [
+                    {
+                        "name": "check_availability",
+                        "args": {"doctor_name": "Dr. Lee", "appointment_datetime": when},
+                        "result": {"available": True},
+                        "takes_ms": 30,
+                    }
+                ],
+                "agent": {"speech_ms": 500, "first_audio_after_ms": 180, "says": f"Yes, {who['patient_name']}."},
+            },
+            {
+                "user": {"speech_ms": 500, "says": f"Book it. My number is {who['phone']}."},
+                "tools": [
+                    {
+                        "name": "book_appointment",
+                        "args": {**who, "doctor_name": "Dr. Lee", "appointment_datetime": when, "reason_for_visit": reason, "notes": reason},
+                        "result": {"confirmation_id": f"CONF-{chance.randrange(1000, 9999)}", "appointment_datetime": when, "doctor_name": "Dr. Lee"},
+                        "takes_ms": 60,
+                    }
+                ],
+                "agent": {"speech_ms": 600, "first_audio_after_ms": 250, "says": f"Booked for {who['patient_name']}."},
+            },
+        ],
+    }
+
+
+def _cancellation(chance: random.Random) -> dict[str, object]:
+    who = _person(chance)
+    return {
+        "consent": "granted",
+        "turns": [
+            {
+                "user": {"speech_ms": 400, "says": f"{who['patient_name']} here, cancel please."},
+                "tools": [
+                    {
+                        "name": "cancel_appointment",
+                        "args": {"confirmation_id": "CONF-0000", "patient_name": who["patient_name"], "reason": "moving away"},
+                        "raises": f"LookupError: no appointment for {who['patient_name']} ({who['mrn']})",
+                        "takes_ms": 20,
+                    }
+                ],
+                "agent": {"speech_ms": 400, "first_audio_after_ms": 200, "says": "I cannot find it."},
+            }
+        ],
+    }
+
+
+def _question(chance: random.Random) -> dict[str, object]:
+    return {
+        "consent": "granted",
+        "turns": [
+            {
+                "user": {"speech_ms": 400, "says": "When are you open?"},
+                "tools": [{"name": "get_opening_hours", "args": {"clinic_location": "Main Clinic"}, "result": {"opening_hours": "Mon to Fri 8 to 18"}}],
+                "agent": {"speech_ms": 500, "first_audio_after_ms": 150, "says": "Monday to Friday."},
+            },
+            {
+                "user": {"speech_ms": 400, "says": "And what helps against a cough?"},
+                "tools": [
+                    {
+                        "name": "get_medical_guidelines",
+                        "args": {"symptoms": chance.choice(("dry cough for two days", "sore throat and cough"))},
+                        "result": {"guidance": "Drink enough, rest, and call again if it lasts longer than a week."},
+                        "takes_ms": 25,
+                    }
+                ],
+                "agent": {"speech_ms": 500, "first_audio_after_ms": 220, "says": "Drink enough and rest."},
+            },
+        ],
+    }
+
+
+_KINDS: Final = (_booking, _cancellation, _question)

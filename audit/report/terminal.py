@@ -1,0 +1,132 @@
+"""The report for a terminal: the verdict first, then what it rests on. Plain text unless the terminal takes colour."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from audit.report.model import LIMITS, Report
+from audit.source import NOT_READ
+from audit.timeline import percentile
+
+SHOWN = 20
+"""Findings that are listed; the rest are counted, and stand in the other formats."""
+_STYLE = {"GO": "bold green", "NO_GO": "bold red", "UNPROVEN": "bold yellow", "proven": "green", "failed": "red", "unproven": "yellow"}
+
+
+def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
+    """The report as text.
+
+    Args:
+        report: what is told.
+        width: columns to fill, at least 60.
+        colour: True for ANSI colour.
+    """
+    out = io.StringIO()
+    console = Console(
+        file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, color_system="standard" if colour else None,
+        highlight=False, markup=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
+    console.print(Text(report.verdict.state.replace("_", "-"), style=_STYLE[report.verdict.state]), end="  ")
+    console.print(f"{report.target.project or report.target.place}, {report.target.env or 'no environment'}, {report.target.made_at}")
+    for reason in report.verdict.reasons:
+        console.print(Padding(Text(f"- {reason}"), (0, 0, 0, 2)))
+    console.print()
+    console.print(report.sentence)
+    if report.incomplete:
+        console.print(Text(f"Incomplete: {report.incomplete}", style="yellow"))
+    _section(console, "Gates", _gates(report))
+    if report.findings:
+        _section(console, "Findings by entity and place", _counted(report))
+        _section(console, _heading(report), _findings(report))
+    if report.known_answers:
+        _section(console, _planted(report), _known_answers(report))
+    _section(console, "Population", _pairs(_population(report)))
+    if report.timeline.ttft_ms:
+        _section(console, "Answers", _pairs(_answers(report)))
+    console.print()
+    for line in (*report.notes, *LIMITS):
+        console.print(Text(f"- {line}", style="dim"))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _section(console: Console, title: str, body: Table) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+    console.print(body)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+    return table
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _gates(report: Report) -> Table:
+    table = _table("state", "gate", "why")
+    for judged in report.gates:
+        table.add_row(Text(judged.state, style=_STYLE[judged.state]), judged.gate.name, judged.why)
+    return table
+
+
+def _counted(report: Report) -> Table:
+    table = _table("entity", "place", "#findings")
+    for (entity, place), n in report.by_entity.items():
+        table.add_row(entity, place, str(n))
+    return table
+
+
+def _heading(report: Report) -> str:
+    n = len(report.findings)
+    return "Findings" if n <= SHOWN else f"Findings ({SHOWN} of {n}; all are in the JSON and HTML reports)"
+
+
+def _findings(report: Report) -> Table:
+    table = _table("entity", "span", "path", "#chars", "run ends in", "source")
+    for f in report.findings[:SHOWN]:
+        table.add_row(f.entity, f.span, f.path, str(f.length), f.run_id[-12:], f.source)
+    return table
+
+
+def _planted(report: Report) -> str:
+    proof = report.known_answers
+    made_up = ", in a made-up span: this project has no free text" if proof and proof.synthetic else ""
+    return f"Known answers (seed {proof.seed if proof else 0}{made_up})"
+
+
+def _known_answers(report: Report) -> Table:
+    table = _table("class", "style", "#found", "#of", "#recall at least (95 %)")
+    for row in report.known_answers.rows if report.known_answers else ():
+        table.add_row(row.kind, row.style, str(row.found), str(row.n), f"{row.at_least:.1%}")
+    return table
+
+
+def _population(report: Report) -> Iterable[tuple[str, str]]:
+    population, target = report.population, report.target
+    yield "read from", target.place
+    yield "window", f"{target.since or 'all'} to {target.until}"
+    yield "traces, runs", f"{population.traces}, {population.runs} (digest {population.digest or 'none'})"
+    yield "policy", f"{target.policy_file}, digest {target.policy_digest}"
+    if population.open or population.cut or population.repeated:
+        yield "at the edges", f"{population.open} calls going on, {population.cut} cut by the window, {population.repeated} rows read twice"
+    yield "not read", "; ".join(NOT_READ)
+
+
+def _answers(report: Report) -> Iterable[tuple[str, str]]:
+    values = report.timeline.ttft_ms
+    shown = ", ".join(f"p{share} {percentile(values, share / 100) or 0:.0f} ms" for share in (50, 95, 99))
+    yield "speech end to first sound", f"{shown} of {len(values)} turns"

@@ -1,0 +1,98 @@
+"""Exact bounds for rates seen in samples: what zero findings in n traces may be called, and what n plants caught says about recall.
+
+Source: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934); for a finite population, the hypergeometric distribution. All bounds
+here are one-sided. No approximation is used: the rule of three is too rough below thirty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, exp, fsum, lgamma, log, log1p, prod
+from typing import Final
+
+CONFIDENCE: Final = 0.95
+_HALVINGS: Final = 80  # an interval of width 1 is halved below the spacing of doubles
+
+
+def upper_bound(found: int, n: int, confidence: float = CONFIDENCE) -> float:
+    """The largest rate that ``found`` of ``n`` does not rule out; 1.0 when nothing was looked at.
+
+    Args:
+        found: how many had the property, 0 to n.
+        n: how many were looked at.
+        confidence: one-sided, above 0 and below 1.
+
+    Raises:
+        ValueError: the counts or the confidence are impossible.
+    """
+    _check(found, n, confidence)
+    if found == n:
+        return 1.0
+    alpha = 1 - confidence
+    if found == 0:
+        return float(1 - alpha ** (1 / n))
+    return _bisect(lambda rate: _tail(n, rate, 0, found) > alpha)
+
+
+def lower_bound(found: int, n: int, confidence: float = CONFIDENCE) -> float:
+    """The smallest rate that ``found`` of ``n`` does not rule out; 0.0 when nothing was looked at. Arguments as `upper_bound`."""
+    _check(found, n, confidence)
+    if found == 0:
+        return 0.0
+    alpha = 1 - confidence
+    if found == n:
+        return float(alpha ** (1 / n))
+    return _bisect(lambda rate: _tail(n, rate, found, n) < alpha)
+
+
+def sample_to_rule_out(population: int, rate: float, confidence: float = CONFIDENCE) -> int:
+    """How many of a finite population must be looked at, none of them leaking, to rule out ``rate`` or more of it leaking.
+
+    Args:
+        population: how many there are.
+        rate: the leak rate to rule out, above 0 and up to 1; at least one leaking member is assumed.
+        confidence: one-sided.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    if population < 1 or not 0 < rate <= 1 or not 0 < confidence < 1:
+        msg = f"need population >= 1, 0 < rate <= 1, 0 < confidence < 1; got {population}, {rate}, {confidence}"
+        raise ValueError(msg)
+    alpha = 1 - Fraction(str(confidence))
+    leaking = ceil(Fraction(str(rate)) * population)
+    whole = prod(population - i for i in range(leaking))
+
+    def misses_too_often(n: int) -> bool:
+        return prod(max(0, population - n - i) for i in range(leaking)) >= alpha * whole
+
+    low, high = 0, population
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if misses_too_often(middle) else (low, middle)
+    return low
+
+
+def _check(found: int, n: int, confidence: float) -> None:
+    if n < 0 or not 0 <= found <= n or not 0 < confidence < 1:
+        msg = f"need 0 <= found <= n and 0 < confidence < 1; got {found}, {n}, {confidence}"
+        raise ValueError(msg)
+
+
+def _tail(n: int, rate: float, first: int, last: int) -> float:
+    """Probability of ``first`` to ``last`` successes out of ``n``, summed exactly enough in logarithms."""
+    if rate <= 0.0:
+        return 1.0 if first == 0 else 0.0
+    if rate >= 1.0:
+        return 1.0 if last == n else 0.0
+    yes, no, whole = log(rate), log1p(-rate), lgamma(n + 1)
+    return fsum(exp(whole - lgamma(k + 1) - lgamma(n - k + 1) + k * yes + (n - k) * no) for k in range(first, last + 1))
+
+
+def _bisect(too_low: Callable[[float], bool]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if too_low(middle) else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,168 @@
+"""What the audit holds a clean trace to be: a closed list of places and shapes, written down apart from the gate's.
+
+It shares no code with `phi_guard.envelope` on purpose: a place that the gate forgot to close must not be forgotten here as well.
+`tests/audit` holds the two lists to each other. What is not on this list is a finding until proven otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+Check: TypeAlias = Callable[[object], bool]
+
+STAND_IN: Final = re.compile(r"<REDACTED_KEY_[0-9]{1,6}>")
+"""What stands where an unknown key stood."""
+
+_HEX: Final = "[0-9a-f]"
+_UUID: Final = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_TIME: Final = (
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|\+00:00)?"
+)
+
+
+def matching(source: str) -> Check:
+    """A check that a value is a string which the whole pattern matches."""
+    pattern = re.compile(source)
+    return lambda value: isinstance(value, str) and len(value) <= 500 and pattern.fullmatch(value) is not None
+
+
+def among(*names: str) -> Check:
+    """A check that a value is one of these strings."""
+    closed = frozenset(names)
+    return lambda value: isinstance(value, str) and value in closed
+
+
+def within(low: float, high: float) -> Check:
+    """A check that a value is a number from low to high; booleans, infinities and not-a-number are none."""
+    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+UUID: Final = matching(_UUID)
+TIME: Final = matching(_TIME)
+"""An instant in UTC. A store may hand back fewer digits of a second than were sent, or leave out the ``Z``."""
+DOTTED_ORDER: Final = matching(rf"[0-9]{{8}}T[0-9]{{12}}Z{_UUID}(?:\.[0-9]{{8}}T[0-9]{{12}}Z{_UUID}){{0,3}}")
+LABEL: Final = matching(r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}")
+"""A name out of configuration. Not a closed shape: the patterns look at it too."""
+
+_MS: Final = within(0, 86_400_000)
+_COUNT: Final = within(0, 10_000_000)
+_PERCENT: Final = within(0, 100)
+_USD: Final = within(0, 100_000)
+
+SPANS: Final = frozenset({"voice_session", "session.start", "policy.guardrail", "user_turn", "agent_turn", "session.end"})
+TOOL: Final = "tool."
+UNKNOWN_TOOL: Final = "tool.unknown"
+
+ERROR_CODES: Final = frozenset(
+    {"tool_raised", "tool_cancelled", "response_failed", "response_incomplete", "session_error", "agent_lost", "model_error"}
+)
+ERROR_CLASSES: Final = frozenset(
+    {
+        "APIConnectionError", "APIError", "APIStatusError", "APITimeoutError", "ArithmeticError", "AssertionError", "AttributeError",
+        "CancelledError", "ConnectionError", "ConnectionRefusedError", "ConnectionResetError", "EOFError", "Exception",
+        "FileNotFoundError", "HTTPError", "IndexError", "KeyError", "LookupError", "MemoryError", "NotImplementedError", "OSError",
+        "OverflowError", "PermissionError", "RealtimeError", "RecursionError", "RuntimeError", "StopResponse", "TimeoutError",
+        "ToolError", "TypeError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeError", "UnknownError", "ValidationError",
+        "ValueError", "ZeroDivisionError",
+    }
+)  # fmt: skip
+
+
+def typed_error(value: object) -> bool:
+    """Whether an error is ``<class>: <code>`` with both out of the closed lists."""
+    kind, colon, code = value.partition(": ") if isinstance(value, str) else ("", "", "")
+    return bool(colon) and kind in ERROR_CLASSES and code in ERROR_CODES
+
+
+METADATA: Final[Mapping[str, Check]] = {
+    "agent_version": matching(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}(?:[-+.]?(?:a|b|rc|dev|post)[0-9]{0,3})?"),
+    "consent": among("granted", "refused", "not_asked"),
+    "cost_unknown": _flag,
+    "env": among("dev", "prod"),
+    "error_message": among(*ERROR_CODES),
+    "error_type": among(*ERROR_CLASSES),
+    "ls_provider": among("azure"),
+    "ls_run_depth": within(0, 10),  # added by LangSmith to what it stores
+    "origin": among("vad", "commit", "text", "agent"),
+    "outcome": among(
+        "answered", "resumed", "interrupted", "superseded", "failed", "open", "completed", "cancelled", "reconnected", "silent"
+    ),
+    "participant_sid": matching("PA_[A-Za-z0-9]{6,24}"),
+    "policy_digest": matching(f"{_HEX}{{16}}"),
+    "reason": among(
+        "error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed", "agent_lost", "unknown"
+    ),
+    "room_sid": matching("RM_[A-Za-z0-9]{6,24}"),
+    "status": among("ok", "error", "cancelled"),
+    "thread_id": UUID,
+    "trace_id": UUID,
+    "ttft_source": among("azure_events", "state"),
+    "vad_type": among("server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"),
+    **dict.fromkeys(("started_at", "ended_at"), TIME),
+    **dict.fromkeys(("cost_usd",), _USD),
+    **dict.fromkeys(("loss_pct_max", "loss_pct_p50", "loss_pct_p95"), _PERCENT),
+    **dict.fromkeys(
+        (
+            "audio_ms", "duration_ms", "jitter_ms_max", "jitter_ms_p50", "jitter_ms_p95", "rtt_ms_max", "rtt_ms_p50", "rtt_ms_p95",
+            "silence_ms", "tool_ms", "ttft_model_ms", "ttft_ms",
+        ),
+        _MS,
+    ),
+    **dict.fromkeys(
+        (
+            "cached_tokens", "errors", "input_audio_tokens", "input_cut_chars", "input_text_tokens", "input_tokens",
+            "output_audio_tokens", "output_cut_chars", "output_text_tokens", "output_tokens", "responses", "spans_delivered",
+            "spans_dropped", "spans_offered", "spans_pending", "spans_withheld", "tool_calls", "turns",
+        ),
+        _COUNT,
+    ),
+}  # fmt: skip
+"""Metadata keys and what each may hold."""
+
+LABELS: Final = frozenset({"consent_version", "deployment", "ls_model_name", "withheld"})
+"""Metadata keys that hold a `LABEL`."""
+
+USAGE: Final[Mapping[str, Check]] = {
+    **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), _COUNT),
+    "total_cost": _USD,
+}
+"""The keys of ``usage_metadata``, which LangSmith reads for its cost columns."""
+
+COUNT: Final = _COUNT
+"""The counts under ``redactions``, whose keys are the policy's fields or ``unknown``."""
+
+ROW: Final[Mapping[str, Check]] = {
+    "id": UUID,
+    "trace_id": UUID,
+    "parent_run_id": UUID,
+    "dotted_order": DOTTED_ORDER,
+    "run_type": among("chain", "llm", "tool"),
+    "start_time": TIME,
+    "end_time": TIME,
+}
+"""Keys of a run itself; its name, project, inputs, outputs, error, extra, events and tags are judged apart."""
+
+ADDED_BY_LANGSMITH: Final[Mapping[str, Check]] = {
+    "session_id": UUID,
+    "reference_example_id": UUID,
+    "status": among("success", "error", "pending"),
+    "first_token_time": TIME,
+    "total_tokens": _COUNT,
+    "prompt_tokens": _COUNT,
+    "completion_tokens": _COUNT,
+    "total_cost": within(0, 100_000),
+    "prompt_cost": within(0, 100_000),
+    "completion_cost": within(0, 100_000),
+    "latency": within(0, 86_400),
+    "execution_order": _COUNT,
+    "thread_id": UUID,
+    "trace_tier": among("shortlived", "longlived"),
+    "app_path": matching(rf"(?:/[a-z]{{1,10}}(?:/{_UUID})?){{1,6}}(?:\?trace_id={_UUID}(?:&start_time={_TIME})?)?"),
+}
+"""What LangSmith adds to a row of its own; an exported file may hold it, a reading source does not select it."""

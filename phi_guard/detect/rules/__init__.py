@@ -1,0 +1,1 @@
+"""The pattern rules, by what they find."""

@@ -1,0 +1,263 @@
+"""One whole call, from ringing to hanging up: the real AgentSession and Realtime client against a stand-in, with a caller who talks.
+
+Real: livekit-agents' AgentSession, its turn handling, tools and events, and livekit-plugins-openai's websocket client for Azure.
+Imitated: the model behind the websocket and the person on the line. There is no room and no media server: the telephone is plugged
+straight into the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import aiohttp
+from livekit.agents import AgentSession
+from livekit.agents.testing import fake_job_context
+from livekit.agents.voice.agent_activity import ActivityClosedError
+from livekit.agents.voice.turn import InterruptionOptions, TurnHandlingOptions
+from livekit.plugins import openai
+
+from tracing.local.azure_realtime import Moment
+from tracing.local.azure_realtime.server import TRUTH_PATH
+from tracing.local.telephone import FRAME_MS, Mic, Speaker
+
+if TYPE_CHECKING:
+    from livekit.agents import Agent, JobContext
+
+BETA_API_VERSION: Final = "2024-10-01-preview"
+"""A dated API version makes the client use the older URL and event names."""
+
+COUNTED: Final = (
+    "user_state_changed", "agent_state_changed", "user_input_transcribed", "conversation_item_added", "function_tools_executed",
+    "tool_execution_updated", "session_usage_updated", "speech_created", "error", "close",
+)  # fmt: skip
+"""Session events that an outcome counts. ``metrics_collected`` is left out: listening to it is deprecated, and logged."""
+
+_CALM_FRAMES: Final = 4
+"""How many looks in a row, one frame apart, must find nobody speaking before the caller goes on."""
+
+_HANG_UP_S: Final = 10.0
+
+_SERVER_TURNS: Final = TurnHandlingOptions(turn_detection=None, interruption=InterruptionOptions(resume_false_interruption=False))
+"""Turns are the server's business, as in production on Azure, and a line cannot be paused. Unsaid, both are logged as warnings."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerTurn:
+    """The caller speaks, then listens.
+
+    Args:
+        speech_ms: how long the caller speaks.
+        cut_in_after_ms: None waits for the end of the answer; a number starts the next turn that long after the answer is first
+            heard, which interrupts it.
+    """
+
+    speech_ms: int
+    cut_in_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call went.
+
+    Args:
+        started_s: `time.monotonic` when the call was placed.
+        ended_s: `time.monotonic` when everything was closed.
+        turns: how many of the caller's turns were spoken.
+        unanswered: how many of them the agent did not finish answering, for the time limit or because it hung up.
+        exceptions: class names of what the session reported as errors, recoverable ones too, in order. Never a message: it may quote
+            the caller.
+        events: how often each came: the model's events as ``server:<type>``, and the session's by name.
+        truth: what the stand-in did and when, by its own clock; empty if the other side tells no truth.
+    """
+
+    started_s: float
+    ended_s: float
+    turns: int
+    unanswered: int
+    exceptions: tuple[str, ...]
+    events: Mapping[str, int]
+    truth: tuple[Moment, ...]
+
+
+class _HungUp(Exception):
+    """The agent closed the session while the caller was on the line."""
+
+
+class _Ear:
+    """Hears the raw events of one call and knows who still has something to say."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.session_ids: list[str] = []
+        self.exceptions: list[str] = []
+        self._responses_before_turn = 0
+        self._stirred = asyncio.Event()
+
+    def stir(self, _: object = None) -> None:
+        """Something happened: whoever waits looks again."""
+        self._stirred.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until `holds()`.
+
+        Raises:
+            _HungUp: the session closed first.
+        """
+        while not holds():
+            if self.counts["close"]:
+                raise _HungUp
+            self._stirred.clear()
+            await self._stirred.wait()
+
+    def hear_model(self, event: dict[str, Any]) -> None:
+        kind = event["type"]
+        self.counts["server:" + kind] += 1
+        if kind == "session.created":
+            self.session_ids.append(event["session"]["id"])
+        elif kind == "input_audio_buffer.speech_stopped":
+            self._responses_before_turn = self.counts["server:response.created"]
+        self.stir()
+
+    def hear_session(self, name: str, event: Any) -> None:
+        self.counts[name] += 1
+        if name == "error":
+            self.exceptions.append(type(getattr(event.error, "error", event.error)).__name__)
+        self.stir()
+
+    @property
+    def turns_heard(self) -> int:
+        """How many of the caller's turns the model has heard to the end."""
+        return self.counts["server:input_audio_buffer.speech_stopped"]
+
+    @property
+    def answering(self) -> bool:
+        """Whether a response came since the caller's last turn."""
+        return self.counts["server:response.created"] > self._responses_before_turn
+
+
+async def run_call(
+    agent: Agent,
+    azure_url: str,
+    caller_turns: Iterable[CallerTurn],
+    *,
+    attach: Callable[[AgentSession[Any], JobContext | None], object] | None = None,
+    deployment: str = "gpt-realtime",
+    start_options: Mapping[str, Any] | None = None,
+    ctx: JobContext | None = None,
+    dialect: Literal["beta", "ga"] = "ga",
+    api_key: str = "stand-in",
+    turn_limit_s: float = 15.0,
+) -> CallOutcome:
+    """Play one call and close everything it opened.
+
+    Args:
+        agent: who answers.
+        azure_url: a loopback stand-in, such as `AzureRealtime.url`.
+        caller_turns: what the caller does, in order. The caller first lets the agent finish its greeting.
+        attach: called with the session and `ctx` before the session starts, as a tracer would be.
+        deployment: the Azure deployment asked for.
+        start_options: for `AgentSession.start`; by default nothing is recorded and no room may look into the session.
+        ctx: a job context for `attach`; `job_context` makes one that the session sees too.
+        dialect: which of Azure's two URLs to use; ``beta`` is the one with a dated API version, which the client calls deprecated.
+        api_key: presented to Azure; a script of the same `key` is then this call's own.
+        turn_limit_s: seconds to wait for the agent to finish before the caller goes on.
+    """
+    started_s = time.monotonic()
+    ear, mic, speaker = _Ear(), Mic(), Speaker()
+    speaker.on("playback_started", ear.stir)
+    version: dict[str, Any] = {"api_version": BETA_API_VERSION} if dialect == "beta" else {}
+    model = openai.realtime.RealtimeModel.with_azure(azure_deployment=deployment, azure_endpoint=azure_url, api_key=api_key, **version)
+    _listen_to_model(model, ear)
+    session: AgentSession[Any] = AgentSession(llm=model, vad=None, aec_warmup_duration=None, turn_handling=_SERVER_TURNS)
+    for name in COUNTED:
+        session.on(name, lambda event, name=name: ear.hear_session(name, event))
+    session.input.audio, session.output.audio = mic, speaker
+    spoken = answered = 0
+    try:
+        if attach is not None:
+            attach(session, ctx)
+        await session.start(agent, **(start_options if start_options is not None else {"record": False, "session_host": False}))
+        await _within(turn_limit_s, _calm(session))
+        for turn in caller_turns:
+            spoken += 1
+            answered += await _within(turn_limit_s + turn.speech_ms / 1000, _converse(turn, session, ear, mic, speaker))
+    except _HungUp:
+        pass  # nobody is left to talk to; the outcome tells
+    finally:
+        # A session that cannot close must not keep the caller on the line for ever.
+        await _within(_HANG_UP_S, session.aclose())
+        await model.aclose()
+    truth = [moment for session_id in ear.session_ids for moment in await _ask_truth(azure_url, session_id)]
+    counts = MappingProxyType(dict(ear.counts))
+    return CallOutcome(started_s, time.monotonic(), spoken, spoken - answered, tuple(ear.exceptions), counts, tuple(truth))
+
+
+@contextlib.contextmanager
+def job_context() -> Iterator[JobContext]:
+    """A real JobContext without a worker, current inside the block: one for each call, entered in that call's own task.
+
+    Its room is never connected and nothing calls its shutdown callbacks.
+    """
+    with fake_job_context() as ctx:
+        try:
+            yield ctx
+        finally:
+            # livekit leaves this folder to the garbage collector, which warns about it.
+            ctx._tempdir.cleanup()
+
+
+async def _converse(turn: CallerTurn, session: AgentSession[Any], ear: _Ear, mic: Mic, speaker: Speaker) -> None:
+    turns_heard = ear.turns_heard
+    mic.talk(turn.speech_ms)
+    await ear.until(lambda: ear.turns_heard > turns_heard and ear.answering)
+    if turn.cut_in_after_ms is None:
+        await _calm(session)
+    else:
+        await ear.until(lambda: speaker.playing)
+        await asyncio.sleep(turn.cut_in_after_ms / 1000)
+
+
+async def _calm(session: AgentSession[Any]) -> None:
+    """Wait until nobody speaks, plays, works or is about to: before a greeting, and after a tool, there is a moment of false calm."""
+    for _ in range(_CALM_FRAMES):
+        try:
+            await session.wait_for_idle()
+        except (ActivityClosedError, RuntimeError):  # the latter once the session holds no agent any more
+            raise _HungUp from None
+        await asyncio.sleep(FRAME_MS / 1000)
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether `work` came to its end in time."""
+    try:
+        await asyncio.wait_for(work, limit_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _listen_to_model(model: Any, ear: _Ear) -> None:
+    """Hear every websocket the model opens from its first event on."""
+    open_session = model.session
+
+    def session(**options: object) -> object:
+        opened = open_session(**options)
+        opened.on("openai_server_event_received", ear.hear_model)
+        return opened
+
+    model.session = session
+
+
+async def _ask_truth(azure_url: str, session_id: str) -> tuple[Moment, ...]:
+    try:
+        async with aiohttp.ClientSession() as http, http.get(azure_url + TRUTH_PATH + session_id) as answer:
+            return tuple(Moment(**moment) for moment in await answer.json()) if answer.ok else ()
+    except aiohttp.ClientError:
+        return ()

@@ -1,0 +1,41 @@
+"""``python -m tracing.local.trace_store --port 0 --path FILE``: prints one line ``{"url": ...}`` when ready, and serves until stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from tracing.local.trace_store.faults import Faults
+from tracing.local.trace_store.serve import serve
+from tracing.local.trace_store.store import StoreUnavailable
+
+
+def main() -> int:
+    """Serve as the arguments say; 0 when stopped, 2 when it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tracing.local.trace_store", description="A LangSmith-compatible trace store on this machine."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free one")
+    parser.add_argument("--path", default=":memory:", help="the store's file (default: %(default)s)")
+    parser.add_argument("--keep-raw", action="store_true", help="keep every request as it arrived")
+    parser.add_argument("--faults", action="store_true", help="let POST /_control ask for faults")
+    asked = parser.parse_args()
+    try:
+        serve(asked.host, asked.port, asked.path, on_ready=_say, keep_raw=asked.keep_raw, faults=Faults() if asked.faults else None)
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, OverflowError, ValueError, StoreUnavailable) as fault:
+        sys.stderr.write(f"trace store: {fault}\n")
+        return 2
+    return 0
+
+
+def _say(url: str) -> None:
+    sys.stdout.write(json.dumps({"url": url}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""The server itself, in a thread for tests and the demo or for good in the foreground; on this machine only."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NoReturn, Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tracing.local.trace_store.app import create_app
+from tracing.local.trace_store.reception import transport
+from tracing.local.trace_store.store import TraceStore
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from starlette.applications import Starlette
+
+    from tracing.local.trace_store.faults import Faults
+    from tracing.local.trace_store.reception import Limits
+
+_START_S: Final = 20.0
+_STOP_S: Final = 10.0
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's protocol, with the connection known to the request it carries."""
+
+    def data_received(self, data: bytes) -> None:
+        token = transport.set(self.transport)
+        try:
+            super().data_received(data)
+        finally:
+            transport.reset(token)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_ready()
+
+
+def _server(app: Starlette, on_ready: Callable[[], None]) -> _Server:
+    # No logs: a request line holds ids and search texts. Connections outlive the idle time of the SDK's pool.
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+    )
+    return _Server(config, on_ready)
+
+
+def _listen(host: str, port: int) -> tuple[socket.socket, str]:
+    """A bound socket on this machine, and its address.
+
+    Raises:
+        ValueError: the host is not a loopback address; the store takes any key, so no other machine may reach it.
+        OSError: the port is taken.
+    """
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise ValueError("host: the trace store takes any key, so it listens on 127.0.0.1 or ::1 only")
+    sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((name, port))
+    except BaseException:
+        sock.close()
+        raise
+    shown = f"[{name}]" if address.version == 6 else name
+    return sock, f"http://{shown}:{sock.getsockname()[1]}"
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Within, SIGTERM is like SIGINT: uvicorn raises the signal again when it has stopped, and its default would skip our closing."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def serve(
+    host: str,
+    port: int,
+    path: str | os.PathLike[str],
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    keep_raw: bool = False,
+    faults: Faults | None = None,
+) -> None:
+    """Serve a store until the process is told to stop; SIGINT and SIGTERM raise KeyboardInterrupt once all is closed.
+
+    Args:
+        host: a loopback address.
+        port: 0 for any free one.
+        path: the store's file, or ``:memory:``.
+        on_ready: called once with the address when requests are answered.
+        keep_raw: see `TraceStore`.
+        faults: see `create_app`.
+
+    Raises:
+        ValueError: the host is not on this machine.
+        OSError: the port is taken.
+        StoreUnavailable: the file cannot be used.
+    """
+    sock, url = _listen(host, port)
+    try:
+        store = TraceStore(path, keep_raw=keep_raw)
+        try:
+            with _terminable():
+                _server(create_app(store, faults=faults), lambda: on_ready(url) if on_ready else None).run(sockets=[sock])
+        finally:
+            store.close()
+    finally:
+        sock.close()
+
+
+class LocalServer:
+    """A trace store running in a thread of this process, from `start` (or ``with``) to `stop`.
+
+    Args:
+        path: the store's file, or ``:memory:``.
+        port: 0 for any free one; always on 127.0.0.1.
+        keep_raw: see `TraceStore`.
+        faults: see `create_app`; shared with the caller, who changes it while the server runs.
+        limits: see `create_app`.
+
+    Attributes:
+        url: the address, once started.
+        store: what it serves; readable until `stop`.
+
+    Raises:
+        StoreUnavailable: the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        port: int = 0,
+        keep_raw: bool = False,
+        faults: Faults | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.url = ""
+        self.faults = faults
+        self.store = TraceStore(path, keep_raw=keep_raw)
+        self._port = port
+        self._ready = threading.Event()
+        self._server = _server(create_app(self.store, faults=faults, limits=limits), self._ready.set)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Self:
+        """Begin to serve; returns when requests are answered.
+
+        Raises:
+            OSError: the port is taken.
+            RuntimeError: the server did not come up.
+        """
+        sock, self.url = _listen("127.0.0.1", self._port)
+        self._thread = threading.Thread(target=self._run, args=(sock,), name="trace-store", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(_START_S):
+            self.stop()
+            raise RuntimeError(f"the trace store did not answer within {_START_S:.0f} s")
+        return self
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[sock]))
+        finally:
+            sock.close()
+
+    def stop(self) -> None:
+        """Stop serving and close the store; doing it twice does nothing more."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_STOP_S)
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
