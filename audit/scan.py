@@ -126,8 +126,10 @@ class Scanner:
     @cached_property
     def row(self) -> Mapping[str, _Expect]:
         """What any run may hold, apart from name, inputs, outputs and session_name."""
-        metadata: dict[str, _Expect] = {key: _Leaf(check, "metadata") for key, check in structure.METADATA.items()}
-        metadata |= {key: _Leaf(structure.LABEL, "metadata", open=True) for key in structure.LABELS}
+        metadata: dict[str, _Expect] = {
+            key: _Leaf(structure.METADATA.get(key, structure.LABEL), "metadata", open=key in structure.OPEN)
+            for key in (*structure.METADATA, *structure.LABELS)
+        }
         fields = (*self._policy.fields, "unknown")
         metadata["redactions"] = _Table({name: _Leaf(structure.COUNT, "metadata") for name in fields}, "metadata")
         metadata["usage_metadata"] = _Table({k: _Leaf(check, "metadata") for k, check in structure.USAGE.items()}, "metadata")

@@ -134,6 +134,9 @@ USAGE: Final[Mapping[str, Check]] = {
 }
 """The keys of ``usage_metadata``, which LangSmith reads for its cost columns."""
 
+OPEN: Final = frozenset({"agent_version", *LABELS})
+"""Metadata keys whose shape an identifying number could have as well: the patterns look at their values too."""
+
 COUNT: Final = _COUNT
 """The counts under ``redactions``, whose keys are the policy's fields or ``unknown``."""
 

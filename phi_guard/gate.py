@@ -100,7 +100,8 @@ class Gate:
         Raises:
             SealBroken: some byte differs from what was cleared, or another key sealed it.
         """
-        if not hmac.compare_digest(seal, self._seal(kind, name, policy, body)):
+        whole = all(isinstance(part, str) for part in (kind, name, policy)) and isinstance(body, bytes) and isinstance(seal, bytes)
+        if not whole or not hmac.compare_digest(seal, self._seal(kind, name, policy, body)):
             msg = "stored bytes are not what this gate cleared: drop them, and look at who can write to the outbox"
             raise SealBroken(msg)
         return Cleared(kind, name, body, policy, (), seal, mint=_MINT)

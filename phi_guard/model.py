@@ -53,7 +53,8 @@ class Note:
     Args:
         path: such as ``inputs.patient_name``; an unknown key stands as ``?``.
         field: the policy field, or ``?`` for a field nobody named.
-        action: ``redact``, ``drop``, ``keep``, ``scan`` or ``truncate``; ``misfit`` where a kept value did not fit its shape.
+        action: ``redact``, ``drop``, ``keep``, ``scan`` or ``truncate``; ``misfit`` where a kept value did not fit its shape, ``pass``
+            where free text was looked at and nothing in it was changed.
     """
 
     path: str

@@ -216,7 +216,13 @@ class _Walk:
         return value
 
     def _free_text(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
-        self.notes.append(Note(path, rule.field, rule.action))
+        sent = self._scrubbed(value, rule, side, path, depth)
+        self.notes.append(Note(path, rule.field, "pass" if sent == value else rule.action))
+        if isinstance(sent, str) and any(c.isalnum() for c in sent.replace(MARKER, "")):
+            self.survivors.add(rule.field)
+        return sent
+
+    def _scrubbed(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
         if not isinstance(value, str):
             return MARKER  # a number, bytes or an object where text belongs: no detector can judge it
         if rule.action == "scan":
@@ -226,19 +232,14 @@ class _Walk:
             if nested is not None:
                 inner = self._value(nested, rule, side, path, depth + 1)
                 return json.dumps(inner, ensure_ascii=False, sort_keys=True)
-            text = scrub(value, self._find)
-        else:
-            text = value if len(value) <= TEXT_MAX else value[:TEXT_MAX].rpartition(" ")[0]  # never ends inside a word
-            for _ in range(ROUNDS_MAX):
-                shorter = cut(scrub(text, self._find), rule.chars)
-                if shorter == text:
-                    break
-                text = shorter
-            else:
-                text = MARKER
-        if any(c.isalnum() for c in text.replace(MARKER, "")):
-            self.survivors.add(rule.field)
-        return text
+            return scrub(value, self._find)
+        text = value if len(value) <= TEXT_MAX else value[:TEXT_MAX].rpartition(" ")[0]  # never ends inside a word
+        for _ in range(ROUNDS_MAX):
+            shorter = cut(scrub(text, self._find), rule.chars)
+            if shorter == text:
+                return text
+            text = shorter
+        return MARKER
 
     def _find(self, text: str) -> Sequence[Detection]:
         return [*self.known.find(text), *self.find(text)]

@@ -77,7 +77,7 @@ def attach(
             consent_version=consent_version,
             deployment=deployment,
             agent_version=agent_version,
-            room_sid=_room_sid(ctx),
+            job=ctx,
             probe=probe,
         )
         call.open()
@@ -114,8 +114,3 @@ def _recorder(settings: Settings) -> Recorder:
         if key not in _recorders:
             _recorders[key] = Recorder(settings.address)
         return _recorders[key]
-
-
-def _room_sid(ctx: Any) -> str:
-    sid = getattr(getattr(getattr(ctx, "job", None), "room", None), "sid", "")
-    return sid if isinstance(sid, str) else ""

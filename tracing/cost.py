@@ -50,7 +50,7 @@ class Pricing:
     """A price list.
 
     Args:
-        as_of: the day its prices were checked.
+        as_of: the day its prices were entered or last checked.
         rates: by deployment name.
     """
 

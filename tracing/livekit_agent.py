@@ -60,7 +60,7 @@ class Call:
         consent_version: which text the caller agreed to, such as ``recording-v2``.
         deployment: name of the model's deployment, for its price; read from the model when empty.
         agent_version: the agent's own version.
-        room_sid: LiveKit's random id of the room, if known.
+        job: the JobContext, for LiveKit's random ids of room and caller; their names hold phone numbers and are never read.
         probe: told what each operation cost; for measurements only.
     """
 
@@ -72,7 +72,7 @@ class Call:
         consent_version: str = "",
         deployment: str = "",
         agent_version: str = "",
-        room_sid: str = "",
+        job: Any = None,
         probe: Probe | None = None,
     ) -> None:
         self.id = new_id()
@@ -80,7 +80,8 @@ class Call:
         self._recorder, self._probe = recorder, probe
         self._consent = consent if consent in CONSENTS else "not_asked"
         self._consent_version, self._deployment, self._agent_version = consent_version, deployment, agent_version
-        self._room_sid, self._participant_sid = room_sid, ""
+        self._job, self._participant_sid = job, ""
+        self._room_sid = _text(getattr(getattr(getattr(job, "job", None), "room", None), "sid", ""))
         self._mono, self._wall = time.monotonic_ns(), time.time_ns()
         self._root = (self._wall, self.id)
         self._guardrail = (self._wall, new_id())
@@ -189,6 +190,7 @@ class Call:
     def _on_agent_state(self, event: Any) -> None:
         if not self._started and event.new_state != "initializing":
             self._started = True
+            self._find_caller()
             self._emit(SessionStarted, (self._wall, new_id()), self._wall_of(time.monotonic_ns()))
 
     def _on_item(self, session: Any, event: Any) -> None:
@@ -233,6 +235,7 @@ class Call:
 
     def _answered(self, turn: AnswerTurn) -> None:
         self._errors += bool(turn.error_message)
+        tokens: dict[str, Any] = dict(turn.tokens)
         self._emit(
             AgentTurn,
             (self._wall_of(turn.start_ns), turn.key),
@@ -248,7 +251,7 @@ class Call:
             tool_calls=turn.tool_calls,
             deployment=self._deployment,
             error_message=turn.error_message,
-            **turn.tokens,
+            **tokens,
         )
 
     def _tool_done(self, tool: _RunningTool) -> None:
@@ -274,6 +277,7 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        self._find_caller()
         now = time.monotonic_ns()
         end = self._wall_of(now)
         self._tracker.finish(now)
@@ -284,10 +288,8 @@ class Call:
             self._emit(SessionStarted, (self._wall, new_id()), end)
         reason = reason if reason in _REASONS else "unknown"
         self._errors += bool(error)
-        told = 3  # this record and the two below it are counted in what it says
-        self._emit(
-            CallEnded, (end, new_id()), end, reason=reason, turns=self._turns, errors=self._errors, offered=self._offered + told,
-        )  # fmt: skip
+        offered = self._offered + 3  # the three records below count themselves
+        self._emit(CallEnded, (end, new_id()), end, reason=reason, turns=self._turns, errors=self._errors, offered=offered)
         self._emit(GuardrailClosed, self._guardrail, end, consent=self._consent, consent_version=self._consent_version)
         self._emit(
             CallClosed,
@@ -299,6 +301,7 @@ class Call:
             agent_version=self._agent_version,
             vad_type=self._tracker.vad_type,
             silence_ms=self._tracker.silence_ms,
+            offered=offered,
             error_message=error,
         )
         self._recorder.close_call(self.id)
@@ -308,6 +311,12 @@ class Call:
             except Exception:  # noqa: BLE001  # one subscription that is gone must not keep the others
                 self.faults += 1
         self._undo.clear()
+
+    def _find_caller(self) -> None:
+        """The caller's random id, while the caller is in the room."""
+        others = getattr(getattr(self._job, "room", None), "remote_participants", None)
+        if not self._participant_sid and isinstance(others, Mapping) and others:
+            self._participant_sid = _text(getattr(next(iter(others.values())), "sid", ""))
 
     def _emit(
         self, kind: type[AnyRecord], place: tuple[int, str], end_ns: int = 0, /, *, below: tuple[tuple[int, str], ...] = (), **facts: Any
@@ -328,6 +337,9 @@ def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
 
 
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _deployment_of(model: Any) -> str:
-    name = getattr(getattr(model, "_opts", None), "azure_deployment", None)
-    return name if isinstance(name, str) else ""
+    return _text(getattr(getattr(model, "_opts", None), "azure_deployment", None))

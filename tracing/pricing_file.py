@@ -31,7 +31,7 @@ class PricingFile(Strict):
     """The whole file; each deployment is read apart, so that a fault in one does not hide those in the next."""
 
     version: int = Field(ge=1, le=1, description="1")
-    as_of: str = Field(description="the day the prices were checked, such as 2026-11-22")
+    as_of: str = Field(description="the day the prices were last checked, such as 2026-11-22")
     usd_per_million_tokens: dict[str, object] = Field(min_length=1, description="a mapping of deployment names to their prices")
 
 

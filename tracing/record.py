@@ -51,7 +51,7 @@ class Consent(Record, frozen=True, kw_only=True, omit_defaults=True, tag="consen
 
 
 class UserTurn(Record, frozen=True, kw_only=True, omit_defaults=True, tag="user_turn"):
-    """``user_turn``: the caller spoke. ``audio_ms`` of speech, as the model's voice detection measured it."""
+    """``user_turn``: the caller spoke. ``audio_ms`` is what the model's voice detection cut out, its padding and silence included."""
 
     audio_ms: float | None = None
     outcome: str = ""
@@ -123,6 +123,7 @@ class CallClosed(Record, frozen=True, kw_only=True, omit_defaults=True, tag="cal
     agent_version: str = ""
     vad_type: str = ""
     silence_ms: float | None = None
+    offered: int = 0
     error_message: str = ""
 
 

@@ -39,6 +39,7 @@ def _person(chance: random.Random) -> dict[str, str]:
 def _booking(chance: random.Random) -> dict[str, object]:
     who = _person(chance)
     when = f"2027-0{chance.randrange(1, 10)}-1{chance.randrange(10)}T{chance.randrange(9, 17):02d}:00Z"
+    slot = {"doctor_name": "Dr. Lee", "appointment_datetime": when}
     reason = f"{who['patient_name'].split()[0]} has {chance.choice(_REASONS)}, please ring {who['phone']}"
     return {
         "consent": "granted",
@@ -49,7 +50,7 @@ def _booking(chance: random.Random) -> dict[str, object]:
                 "tools": [
                     {
                         "name": "check_availability",
-                        "args": {"doctor_name": "Dr. Lee", "appointment_datetime": when},
+                        "args": slot,
                         "result": {"available": True},
                         "takes_ms": 30,
                     }
@@ -61,8 +62,8 @@ def _booking(chance: random.Random) -> dict[str, object]:
                 "tools": [
                     {
                         "name": "book_appointment",
-                        "args": {**who, "doctor_name": "Dr. Lee", "appointment_datetime": when, "reason_for_visit": reason, "notes": reason},
-                        "result": {"confirmation_id": f"CONF-{chance.randrange(1000, 9999)}", "appointment_datetime": when, "doctor_name": "Dr. Lee"},
+                        "args": {**who, **slot, "reason_for_visit": reason, "notes": reason},
+                        "result": {"confirmation_id": f"CONF-{chance.randrange(1000, 9999)}", **slot},
                         "takes_ms": 60,
                     }
                 ],
@@ -99,7 +100,7 @@ def _question(chance: random.Random) -> dict[str, object]:
         "turns": [
             {
                 "user": {"speech_ms": 400, "says": "When are you open?"},
-                "tools": [{"name": "get_opening_hours", "args": {"clinic_location": "Main Clinic"}, "result": {"opening_hours": "Mon to Fri 8 to 18"}}],
+                "tools": [{"name": "get_opening_hours", "args": {"clinic_location": "Main Clinic"}, "result": {"opening_hours": "8-18"}}],
                 "agent": {"speech_ms": 500, "first_audio_after_ms": 150, "says": "Monday to Friday."},
             },
             {

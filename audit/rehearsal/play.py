@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import tracing
 from audit.rehearsal.script import PlannedCall, PlannedTurn
 from audit.rehearsal.timing import Cost, measure_lateness
+from tracing.livekit_agent import Probe
 from tracing.local.azure_realtime import AzureRealtime, CallScript
 from tracing.local.azure_realtime import Call as ModelCall
 from tracing.local.azure_realtime.script import Say, Turn
-from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAgent, ScriptedTool, run_call
-from tracing.livekit_agent import Probe
+from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAgent, ScriptedTool, job_context, run_call
 from tracing.record import AgentTurn, AnyRecord
 from tracing.recorder import Recorder
 
@@ -65,8 +65,9 @@ async def play_calls(calls: Sequence[PlannedCall], recorder: Recorder, *, at_onc
         probe: told what each operation of the tracer cost.
     """
     # A failed tool's text is a patient's data on a terminal; the rehearsal reports classes and counts instead.
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    for name in ("livekit", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
     azure = AzureRealtime([_script(call, n) for n, call in enumerate(calls)])
     url = await azure.start()
     stop = asyncio.Event()
@@ -114,9 +115,10 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder, prob
     limit = 20.0 + max(sum(t.takes_ms for t in turn.tools) + turn.answer_ms + turn.first_audio_after_ms for turn in planned.turns) / 1000
     crashed, outcome = "", None
     try:
-        outcome = await run_call(
-            agent, url, turns, attach=attach, start_options=tracing.start_options(), api_key=_key(n), turn_limit_s=limit
-        )
+        with job_context() as ctx:
+            outcome = await run_call(
+                agent, url, turns, attach=attach, ctx=ctx, start_options=tracing.start_options(), api_key=_key(n), turn_limit_s=limit
+            )
     except Exception as fault:  # noqa: BLE001  # a call that dies is a result of the rehearsal, told by its class
         crashed = type(fault).__name__
     call = attached[0] if attached else None

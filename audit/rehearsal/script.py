@@ -62,17 +62,17 @@ class _ToolRow(_Row):
     args: dict[str, Any] = {}
     result: Any = None
     raises: str | None = None
-    takes_ms: int = Field(0, ge=0, le=60_000)
+    takes_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
 
 
 class _UserRow(_Row):
-    speech_ms: int = Field(500, ge=100, le=60_000)
+    speech_ms: Annotated[int, Field(ge=100, le=60_000)] = 500
     says: str = ""
 
 
 class _AgentRow(_Row):
-    speech_ms: int = Field(500, ge=20, le=60_000)
-    first_audio_after_ms: int = Field(200, ge=0, le=30_000)
+    speech_ms: Annotated[int, Field(ge=20, le=60_000)] = 500
+    first_audio_after_ms: Annotated[int, Field(ge=0, le=30_000)] = 200
     says: str = ""
 
 

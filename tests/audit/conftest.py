@@ -18,7 +18,8 @@ KEY = b"k" * 32
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 POOL = {name for pool in ("_FIRST", "_LAST") for name in getattr(__import__("audit.people", fromlist=["people"]), pool)}
 NAMES = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(POOL)))}|Byron|Ada)\b", re.IGNORECASE)
-PLACES = re.compile(r"\d+ [\w ]+, [\w ]+(?:, \w\w \d{5})?|\b(?:19|20)\d\d-\d\d-\d\d\b|\b\d\d[./]\d\d[./]\d{4}\b|\b[A-Z]\w+ \d+, \d{4}\b", re.IGNORECASE)
+DATES = r"\b(?:19|20)\d\d-\d\d-\d\d\b|\b\d\d[./]\d\d[./]\d{4}\b|\b[A-Z]\w+ \d+, \d{4}\b"
+PLACES = re.compile(rf"\d+ [\w ]+, [\w ]+(?:, \w\w \d{{5}})?|{DATES}", re.IGNORECASE)
 
 
 class KnowsThePool:
@@ -75,7 +76,7 @@ def call(trace=0, *, ttft=640.0):
     return [
         span("voice_session", 0, trace=trace, metadata={"room_sid": f"RM_abcdef{trace:04}", "agent_version": "1.2.0", **ends}),
         span("session.start", 1, trace=trace),
-        span("policy.guardrail", 2, trace=trace, metadata={"consent": "granted", "redactions": {"patient_name": 2, "phone": 1, "unknown": 1}}),
+        span("policy.guardrail", 2, trace=trace, metadata={"consent": "granted", "redactions": {"patient_name": 2, "unknown": 1}}),
         span("user_turn", 3, trace=trace, metadata={"audio_ms": 1200.5, "started_at": "2026-11-20T10:00:03.000000Z"}),
         span(
             "agent_turn", 4, trace=trace, run_type="llm", events=[{"name": "new_token", "time": "2026-11-20T10:00:05.000000Z"}],
@@ -108,7 +109,7 @@ def scanner(policy, detectors):
     return Scanner(policy, detectors.strict, detectors.patterns, project="clinic-dev", key=KEY)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made():
     """The makers above, for tests to call: modules of tests cannot import one another."""
     return SimpleNamespace(span=span, call=call, run_id=run_id, FixedSource=FixedSource, KnowsThePool=KnowsThePool, NOW=NOW, KEY=KEY)

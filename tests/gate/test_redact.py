@@ -175,3 +175,9 @@ def test_notes_name_fields_and_never_values():
     notes = redact_tool(POLICY, "book_appointment", {"inputs": {"patient_name": CANARY, CANARY: CANARY, "notes": [CANARY]}}, FIND).notes
     assert CANARY not in repr(notes)
     assert {(n.field, n.action) for n in notes} == {("patient_name", "redact"), ("?", "redact"), ("notes", "truncate")}
+
+
+def test_notes_tell_text_that_passed_from_text_that_was_changed():
+    """Redactions are counted where something was redacted, not where something was looked at."""
+    notes = redact_tool(POLICY, "book_appointment", {"inputs": {"notes": "a mild cough", "reason_for_visit": "call +41 79 555 12 34"}}, FIND).notes
+    assert {(n.field, n.action) for n in notes} == {("notes", "pass"), ("reason_for_visit", "truncate")}

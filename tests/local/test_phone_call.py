@@ -16,6 +16,8 @@ from tracing.local.clinic_agent import CallerTurn, ClinicAgent, ScriptedClinicAg
 
 T = TypeVar("T")
 MONDAY = "2026-03-02"
+ONE_TURN = ["speech_started", "speech_stopped", "response.created", "response.done", "response.created", "first_audio", "response.done"]
+"""The truth of a turn in which the model calls a tool before it speaks."""
 
 
 def play(work: Coroutine[Any, Any, T]) -> T:
@@ -80,8 +82,7 @@ def test_a_call_with_two_tools_one_of_which_raises(dialect: Any) -> None:
         ("cancel_appointment", {}, "An internal error occurred", True),
     ]
     assert (outcome.turns, outcome.unanswered, outcome.exceptions) == (2, 0, ())
-    one_turn = ["speech_started", "speech_stopped", "response.created", "response.done", "response.created", "first_audio", "response.done"]
-    assert [m.event for m in outcome.truth] == one_turn * 2
+    assert [m.event for m in outcome.truth] == ONE_TURN * 2
     assert outcome.truth == tuple(azure.connections[0].truth)
     assert outcome.started_s < outcome.truth[0].at_s < outcome.truth[-1].at_s < outcome.ended_s
     assert outcome.events["server:response.done"] == 4
@@ -158,6 +159,40 @@ def test_the_clinic_agent_greets_books_and_explains_a_refusal() -> None:
     assert "taken" in witness.tools[4][2]
     assert f"{MONDAY}T11:00" in witness.tools[5][2]
     assert agent.booking.is_free("Dr. Lee", f"{MONDAY}T11:00")
+
+
+def test_the_caller_lets_a_slow_greeting_finish() -> None:
+    """An agent that looks something up before it greets is not talked over."""
+
+    class Slow(ClinicAgent):
+        async def on_enter(self) -> None:
+            await asyncio.sleep(0.05)
+            await super().on_enter()
+
+    async def run() -> Any:
+        azure = AzureRealtime([CallScript(turns=((Say("Good day.", 200, 50),),))])
+        outcome = await run_call(Slow(), await azure.start(), [CallerTurn(300)])
+        await azure.stop()
+        return outcome
+
+    assert [m.event for m in play(run()).truth][:4] == ["response.created", "first_audio", "response.done", "speech_started"]
+
+
+def test_a_slow_model_is_not_talked_over() -> None:
+    """With 300 ms to every response, the caller still waits for the answer after a tool before going on."""
+    turns = ((Call("book_appointment"),), (Say("Booked.", 200, 50),))
+    script = CallScript(turns=turns * 2, created_after_ms=300)
+    agent = ScriptedClinicAgent([ScriptedTool("book_appointment", {"confirmation_id": "CONF-1234"})])
+
+    async def run() -> Any:
+        azure = AzureRealtime([script])
+        outcome = await run_call(agent, await azure.start(), [CallerTurn(300)] * 2)
+        await azure.stop()
+        return outcome
+
+    outcome = play(run())
+    assert [m.event for m in outcome.truth] == ONE_TURN * 2
+    assert outcome.truth[2].at_s - outcome.truth[1].at_s >= 0.3
 
 
 def test_a_scripted_tool_without_a_result_asks_the_real_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -204,6 +205,8 @@ def test_the_digest_is_of_the_meaning(load):
     assert len(digest) == 16
     same = GOOD.replace("  book:", "  # says the same\n  book:").replace("[name, doctor,", "[doctor, name,").replace("a cough", "a cold")
     assert load(same).digest == digest
+    name, notes = ("  name: {action: redact, safe_harbor: 1}\n", "  notes: {action: truncate, chars: 40}\n")
+    assert load(GOOD.replace(notes, "").replace(name, notes + name)).digest == digest
     changed = [
         ("safe_harbor: 1", "safe_harbor: 2"),
         ("chars: 40", "chars: 41"),
@@ -227,3 +230,34 @@ def test_importing_the_policy_package_loads_neither_yaml_nor_pydantic():
     code = "import sys, phi_guard; phi_guard.load_policy(sys.argv[1]); print(sorted({'spacy', 'presidio_analyzer'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code, "policies/clinic.yaml"], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+NESTED = """\
+version: 1
+default: redact
+fields:
+  outer: {action: ACTION}
+  inner: {action: keep, shape: flag}
+tools:
+  t: {inputs: [outer], outputs: []}
+examples:
+  - given: {tool: t, inputs: {outer: [{inner: true}]}}
+    sends: {inputs: {outer: SENT}}
+"""
+
+
+def test_a_field_below_another_is_shown_only_where_the_walk_gets_to_it(load, faults):
+    """Below a scanned field each field has its own rule; below a redacted one nothing is looked at, so nothing is shown."""
+    assert load(NESTED.replace("ACTION", "scan").replace("SENT", "[{inner: true}]")).fields["inner"].action == "keep"
+    found = faults(NESTED.replace("ACTION", "redact").replace("SENT", "<REDACTED>"))
+    assert found == ["5: fields.inner: no example shows this field and no tool lists it; add one under examples, or leave the field out"]
+
+
+def test_the_digest_is_the_same_in_every_process():
+    """Agents, relays and auditors name the policy alike, whatever order a process keeps its sets in."""
+    code = "import phi_guard; print(phi_guard.load_policy('policies/clinic.yaml').digest)"
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    ]
+    assert len({ran.stdout for ran in runs}) == 1

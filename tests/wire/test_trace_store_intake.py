@@ -171,6 +171,16 @@ def test_bad_runs_are_refused(server, body, status):
     assert server.store.projects() == []
 
 
+def test_what_is_taken_can_be_read(server):
+    """Nesting is limited on the way in, so that no run can be stored that makes every later reading fail."""
+    for depth, status in ((190, 202), (210, 400), (985, 400)):
+        deep = json.dumps(RUN).encode()[:-1] + b', "inputs": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
+        assert send(server, "POST", "/runs", deep)[0] == status
+    (project,) = server.store.projects()
+    asked = {"session": [project.id], "filter": 'or(eq(input_key, "b"), search("turn"))'}
+    assert len(send(server, "POST", "/runs/query", asked)[1]["runs"]) == 1
+
+
 def test_half_a_surrogate_in_content_comes_back(server):
     """JSON may hold what UTF-8 cannot; it is kept and shown, not a failure."""
     assert send(server, "POST", "/runs", RUN | {"inputs": {"\udcff": "\ud800"}})[0] == 202

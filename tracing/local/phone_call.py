@@ -40,7 +40,7 @@ COUNTED: Final = (
 """Session events that an outcome counts. ``metrics_collected`` is left out: listening to it is deprecated, and logged."""
 
 _CALM_FRAMES: Final = 4
-"""How many looks in a row, one frame apart, must find nobody speaking before the caller goes on."""
+"""Looks in a row, one frame apart, that must find the session idle: an agent may think for a moment before it greets."""
 
 _HANG_UP_S: Final = 10.0
 
@@ -98,6 +98,9 @@ class _Ear:
         self.session_ids: list[str] = []
         self.exceptions: list[str] = []
         self._responses_before_turn = 0
+        self._open: set[str] = set()  # responses announced and not done
+        self._calls = 0  # tool calls the model made and the session has not yet worked off
+        self._owed = 0  # responses the session will ask for, since a tool brought something to say
         self._stirred = asyncio.Event()
 
     def stir(self, _: object = None) -> None:
@@ -121,15 +124,37 @@ class _Ear:
         self.counts["server:" + kind] += 1
         if kind == "session.created":
             self.session_ids.append(event["session"]["id"])
+            self._forget()  # a new connection: what was under way is lost
+        elif kind == "response.created":
+            self._open.add(event["response"]["id"])
+            self._owed = max(0, self._owed - 1)
+        elif kind == "response.done":
+            self._open.discard(event["response"]["id"])
+            self._calls += sum(item["type"] == "function_call" for item in event["response"]["output"] if item["status"] == "completed")
+        elif kind == "input_audio_buffer.speech_started":
+            self._forget()  # what the caller talks over need not come to its end
         elif kind == "input_audio_buffer.speech_stopped":
             self._responses_before_turn = self.counts["server:response.created"]
         self.stir()
 
     def hear_session(self, name: str, event: Any) -> None:
         self.counts[name] += 1
-        if name == "error":
+        if name == "function_tools_executed":
+            self._calls -= len(event.function_calls)
+            self._owed += event.has_tool_reply
+        elif name == "error":
             self.exceptions.append(type(getattr(event.error, "error", event.error)).__name__)
         self.stir()
+
+    def _forget(self) -> None:
+        self._open.clear()
+        self._calls = self._owed = 0
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is under way that will lead to more speech. `AgentSession.wait_for_idle` alone does not see the
+        moment between a tool's end and the response that tells of it."""
+        return not self._open and self._calls <= 0 and self._owed == 0
 
     @property
     def turns_heard(self) -> int:
@@ -184,7 +209,7 @@ async def run_call(
         if attach is not None:
             attach(session, ctx)
         await session.start(agent, **(start_options if start_options is not None else {"record": False, "session_host": False}))
-        await _within(turn_limit_s, _calm(session))
+        await _within(turn_limit_s, _calm(session, ear))
         for turn in caller_turns:
             spoken += 1
             answered += await _within(turn_limit_s + turn.speech_ms / 1000, _converse(turn, session, ear, mic, speaker))
@@ -218,19 +243,22 @@ async def _converse(turn: CallerTurn, session: AgentSession[Any], ear: _Ear, mic
     mic.talk(turn.speech_ms)
     await ear.until(lambda: ear.turns_heard > turns_heard and ear.answering)
     if turn.cut_in_after_ms is None:
-        await _calm(session)
+        await _calm(session, ear)
     else:
         await ear.until(lambda: speaker.playing)
         await asyncio.sleep(turn.cut_in_after_ms / 1000)
 
 
-async def _calm(session: AgentSession[Any]) -> None:
-    """Wait until nobody speaks, plays, works or is about to: before a greeting, and after a tool, there is a moment of false calm."""
-    for _ in range(_CALM_FRAMES):
+async def _calm(session: AgentSession[Any], ear: _Ear) -> None:
+    """Wait until nobody speaks, plays, works or is about to."""
+    looks = 0
+    while looks < _CALM_FRAMES:
+        await ear.until(lambda: ear.calm)
         try:
             await session.wait_for_idle()
         except (ActivityClosedError, RuntimeError):  # the latter once the session holds no agent any more
             raise _HungUp from None
+        looks = looks + 1 if ear.calm else 0
         await asyncio.sleep(FRAME_MS / 1000)
 
 

@@ -180,17 +180,17 @@ class Intake:
         elif isinstance(record, CallClosed):
             usd_so_far, unknown = self.outbox.cost(record.call)
             facts |= {"cost_usd": usd_so_far} | ({"cost_unknown": True} if unknown else {})
-            facts |= self._counts(record.call, offered=None)
+            facts |= self._counts(record.call, record.offered)
         elif isinstance(record, CallEnded):
-            facts |= self._counts(record.call, offered=record.offered)
+            facts |= self._counts(record.call, record.offered)
         elif isinstance(record, GuardrailClosed):
             facts["redactions"] = self.outbox.redactions(record.call)
         return facts
 
-    def _counts(self, call: str, offered: int | None) -> dict[str, object]:
+    def _counts(self, call: str, offered: int) -> dict[str, object]:
         """The call's ledger so far. What the agent has offered and has not arrived, and what waits in the outbox, is pending."""
         ledger = read_ledger(self.outbox, self.here, call)
-        told = max(offered or 0, ledger.offered)
+        told = max(offered, ledger.offered)
         dropped = sum(ledger.dropped.values())
         return {
             "spans_offered": told,

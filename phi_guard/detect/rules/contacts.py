@@ -7,13 +7,22 @@ from typing import Final
 from phi_guard.detect.checksums import digits_of, ipv6
 from phi_guard.detect.rule import PatternRule
 
-_TLD: Final = "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|me|health|care|clinic|ch|fr|de|at|it|es|be|nl|uk|eu|us|ca|au|in|example|test"
+_TLD: Final = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|me|health|care|clinic|ch|fr|de|at|it|es|be|nl|uk|eu|us|ca|au|in"
+    "|example|test"
+)
+_WORD_TLD: Final = (".it", ".in", ".at", ".me", ".be", ".us", ".test", ".care", ".health", ".example")
 _GAP: Final = r"[\s.\-‐-―()/]{0,3}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 
 
 def _phone_length(text: str) -> bool:
     return 7 <= len(digits_of(text)) <= 15  # ITU-T E.164 allows fifteen digits
+
+
+def _is_url(text: str) -> bool:
+    """Not the seam of two sentences: ``at 5.It hurt``, where the full stop's space was forgotten."""
+    return "://" in text or text.islower() or text.lower().startswith("www.") or not text.lower().endswith(_WORD_TLD)
 
 
 RULES: Final = (
@@ -39,10 +48,7 @@ RULES: Final = (
         rf"|(?<![\w@.-])[a-z0-9][a-z0-9-]{{0,62}}(?:\.[a-z0-9-]{{1,63}}){{0,4}}\.(?:{_TLD})\b(?:/[^\s<>\"']{{0,2048}})?",
         hits=("https://portal.example/patients/ada-byron?id=3", "www.ada-byron.example", "see adabyron.com/me", "my page is ada.me"),
         misses=("b.i.d. for 3 days", "e.g. ibuprofen", "took it at 5.It hurt", "vitamin B.12"),
-        check=lambda text: "." in text.strip(".") and not text.lower().endswith((".it", ".in", ".at", ".me", ".be", ".us"))
-        or "://" in text
-        or text.lower().startswith("www.")
-        or text.islower(),
+        check=_is_url,
     ),
     PatternRule(
         name="ipv4",
@@ -82,7 +88,7 @@ RULES: Final = (
             "+41 21 555 01 23", "+41 (0)79 555 01 23", "0041 21 555 01 23", "021 555 01 23", "079/555 01 23", "+33 1 99 00 12 34",
             "01.99.00.12.34", "01/99/00/12/34", "+1 415 555 0134", "(415) 555-0134", "415-555-0134 ext. 12", "415.555.0134", "555-0134",
             "+44 20 7946 0018", "020 7946 0018", "+49 30 23125 123", "030/23125123",
-        ),  # fmt: skip
+        ),
         misses=("120/80", "14:30", "500 mg", "E11.9", "0.5 mg", "2 to 3 times", "01/02/2026", "10-15-20"),
         check=_phone_length,
         digits=True,
@@ -90,12 +96,13 @@ RULES: Final = (
     PatternRule(
         name="phone_cue",
         entity="PHONE_NUMBER",
-        regex=r"\b(?:tel|telephone|téléphone|telefon|phone|mobile|cell|fax|natel|handy|portable|numéro|call me (?:at|on)|reach me (?:at|on))\b"
+        regex=r"\b(?:tel|telephone|téléphone|telefon|phone|mobile|cell|fax|natel|handy|portable|numéro|call me (?:at|on)|reach me (?:at"
+        r"|on))\b"
         r"(?:\s{1,3}(?:is|number|no|nr|num|at|on|est|ist)\b)?[\s.:#=(\"']{0,6}([+]?\d(?:[\s.\-‐-―()/]{0,3}\d){3,14})",
         hits=("phone: 5550134", "tel. 555 01 34", "fax is 55501"),
         misses=("call me at 5", "phone call at 14:30", "mobile 2 days later"),
         group=1,
         digits=True,
     ),
-)
+)  # fmt: skip
 """Rules for the ways to reach a person."""

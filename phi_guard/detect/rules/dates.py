@@ -20,9 +20,13 @@ _ORDINAL: Final = (
 )
 _DAY: Final = rf"(?:the\s)?(?:[0-3]?\d(?:st|nd|rd|th|er|\.)?|{_ORDINAL})(?!\d)"
 _ONES: Final = "oh|o|one|two|three|four|five|six|seven|eight|nine"
-_TENS: Final = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_TENS: Final = (
+    "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy"
+    "|eighty|ninety"
+)
 _YEAR: Final = (
-    rf"(?:(?:18|19|20)\d\d\b|['’]\d\d\b|\d\d\b(?![:/.]\d)|(?:nineteen|twenty|two thousand)(?:[\s-](?:and|{_TENS}|{_ONES}|hundred)){{0,4}}\b)"
+    rf"(?:(?:18|19|20)\d\d\b|['’]\d\d\b|\d\d\b(?![:/.]\d)|(?:nineteen|twenty|two thousand)(?:[\s-](?:and|{_TENS}|{_ONES}"
+    rf"|hundred)){{0,4}}\b)"
 )
 _SEP: Final = r"[\s,.\-]{1,3}"
 
@@ -39,7 +43,8 @@ RULES: Final = (
         name="date_numbers",
         entity="DATE_TIME",
         regex=r"(?<![\d.,/\-])(?:(?:18|19|20)\d\d\s?([-/.‐-―])\s?\d{1,2}\s?\1\s?\d{1,2}|\d{1,2}\s?([-/.‐-―])\s?\d{1,2}\s?\2\s?(?:(?:18|19|20)\d\d|\d\d))(?![\d/]|[.\-]\d)",
-        hits=("1958-03-03", "3.3.1958", "03.03.58", "3/14/1958", "14/3/58", "1958/03/03", "3 . 3 . 1958", "03-03-1958", "seen 1958-03-03T10:00"),
+        hits=("1958-03-03", "3.3.1958", "03.03.58", "3/14/1958", "14/3/58", "1958/03/03", "3 . 3 . 1958", "03-03-1958",
+              "seen 1958-03-03T10:00"),
         misses=("120/80", "14:30", "14:30:00", "1.5 mg", "E11.9", "32/32/32", "2-3 times", "5/10 pain", "99.99.99"),
         check=_calendar,
         digits=True,
@@ -53,7 +58,7 @@ RULES: Final = (
         hits=(
             "March 3rd 1958", "March 3rd, 1958", "3rd of March", "3 mars 1958", "le 1er août 1958", "3. März 1958", "march the third",
             "third of march nineteen fifty eight", "Mar. 3", "July 1958", "juillet 1958", "march of nineteen fifty eight",
-        ),  # fmt: skip
+        ),
         misses=("may take 3 tablets", "it may hurt", "second opinion", "march in place", "mars bar"),
     ),
     PatternRule(
@@ -75,9 +80,10 @@ RULES: Final = (
         r"|\b(?:age|aged|âgée?|alter)\b(?:\s{1,2}(?:is|of|de))?[\s:=\"']{0,4}(?:9\d|1[0-2]\d)(?![\d.,/%])"
         r"|\b(?:ninety|(?:a|one)\shundred)(?:[\s-](?:and\s)?(?:one|two|three|four|five|six|seven|eight|nine|ten))?[\s-]years?\b"
         r"|\b(?:age|aged)\s(?:ninety|(?:a|one)\shundred)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?",
-        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "ninety three years old", "aged ninety-one", "96 ans"),
+        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "ninety three years old",
+              "aged ninety-one", "96 ans"),
         misses=("45 years old", "90 mg", "age 45", "120/80", "for 90 days", "heart rate 95", "99 percent"),
         score=0.9,
     ),
-)
+)  # fmt: skip
 """Rules for dates and great ages."""

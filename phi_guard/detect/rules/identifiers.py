@@ -9,7 +9,10 @@ from phi_guard.detect.checksums import digits_of, ean13, iban, nhs, nir
 from phi_guard.detect.rule import PatternRule
 
 _LINK: Final = r"(?:[\s_]{1,2}(?:id|ids|identifier|no|num|number|nbr|nr|code|card|is|was|of|est|ist)\b){0,3}[\s_:#=.,\-(\[\"']{0,6}"
-_VALUE: Final = r"(?!\d[\d.,]{0,8}\s?(?:mg|mcg|g|ml|iu|units?|days?|weeks?|months?|years?|hours?|minutes?|times|patients?|mm|cm|kg|%|x)\b)((?=[\w\-/.]{0,24}\d)[^\W_][\w\-/.]{1,40}(?<![.\-/])(?:\s\d[\d\-]{0,12}(?![\w/:.%])){0,5})"
+_VALUE: Final = (
+    r"(?!\d[\d.,]{0,8}\s?(?:mg|mcg|g|ml|iu|units?|days?|weeks?|months?|years?|hours?|minutes?|times|patients?|mm|cm|kg|%"
+    r"|x)\b)((?=[\w\-/.]{0,24}\d)[^\W_][\w\-/.]{1,40}(?<![.\-/])(?:\s\d[\d\-]{0,12}(?![\w/:.%])){0,5})"
+)
 _UNIT: Final = re.compile(
     r"(?:\d{1,4}(?:[.,]\d{1,3})?|\d{1,6}(?=\s?(?:iu|units?)))\s?(?:m|k|c|µ|μ)?(?:g|l|m|iu|u|mol|cal|hz|bpm|cc|kg|lb|lbs|oz|ft|in|cm|mm|mcg|ml|mg|meq|units?|days?|weeks?|h|hrs?|hours?|min|mins|yo|am|pm|th|st|nd|rd|s|x|mmhg)",
     re.IGNORECASE,
@@ -37,7 +40,8 @@ RULES: Final = (
         entity="MRN",
         regex=r"(?<![^\W_])(?:mrn|m\.r\.n\.?|medical[\s_]{1,2}record|(?:patient|health|hospital|clinic|chart|file|dossier|record)[\s_]{1,2}(?:id|no|num|number|nr|#)"
         rf"|chart|dossier|patienten-?nr|fallnummer|numéro de patient){_LINK}{_VALUE}",
-        hits=("MRN: 00-12-44", "mrn is A44129", "medical record number 4412908", '"patient_id": "P-77120"', "patient id 77120L", "chart #4412", "mrn 44 12 90"),
+        hits=("MRN: 00-12-44", "mrn is A44129", "medical record number 4412908", '"patient_id": "P-77120"', "patient id 77120L",
+              "chart #4412", "mrn 44 12 90"),
         misses=("MRN unknown", "patient took 500 mg", "chart reviewed at 14:30", "medical record reviewed", "chart 500mg"),
         check=_record,
         group=1,
@@ -49,7 +53,8 @@ RULES: Final = (
         entity="HEALTH_PLAN",
         regex=r"(?<![^\W_])(?:(?:member|subscriber|beneficiary|insurance|insured|health[\s_]plan|plan|policy|group|medicare|medicaid|versicherten|police|assuré|mutuelle)"
         rf"(?:[\s_-]{{0,2}}(?:id|no|num|number|nr|nummer|policy|card|member|plan))?|hic|mbi|hpbn){_LINK}{_VALUE}",
-        hits=("member id XK4412908", "insurance number 77-1209-33", "policy no. P/4412/90", "Medicare 1EG4-TE5-MK73", "subscriber: 8841290"),
+        hits=("member id XK4412908", "insurance number 77-1209-33", "policy no. P/4412/90", "Medicare 1EG4-TE5-MK73",
+              "subscriber: 8841290"),
         misses=("group of 5 patients", "plan 500 mg daily", "insurance by phone at 14:30", "policy changed", "plan: 1000mg twice"),
         check=_issued,
         group=1,
@@ -60,7 +65,8 @@ RULES: Final = (
         entity="ID",
         regex=r"(?<![^\W_])(?:account|acct|a/c|id|identifier|ssn|social(?:[\s_]security)?|licen[cs]e|dl|npi|dea|passport|passeport|case|claim|ref|reference|referral"
         rf"|serial|s/n|device|vin|plate|plaque|badge|employee|invoice|booking|konto|compte|permis|ahv|avs|nhs|nino){_LINK}{_VALUE}",
-        hits=("account 4412-90", "passport X4412908", "ref: AB-4412", "driver's license D441-2908", "plate VD-441290", "serial no SN4412908X", "vin 1HGCM82633A004352"),
+        hits=("account 4412-90", "passport X4412908", "ref: AB-4412", "driver's license D441-2908", "plate VD-441290",
+              "serial no SN4412908X", "vin 1HGCM82633A004352"),
         misses=("in case of 5 days", "ref E11.9", "device at 14:30", "id verified", "case 500 mg"),
         check=_issued,
         group=1,
@@ -69,7 +75,8 @@ RULES: Final = (
     PatternRule(
         name="masked",
         entity="ID",
-        regex=r"(?<![\w*])(?:\d{1,8}[*•xX#]{3,20}\d{1,6}|[*•]{1,20}\d{3,6})(?!\w)|\b(?:ending|ends|last (?:four|4))(?: digits)?(?: (?:in|with|are|is))?[\s:*•#]{1,4}\d{3,6}\b",
+        regex=r"(?<![\w*])(?:\d{1,8}[*•xX#]{3,20}\d{1,6}|[*•]{1,20}\d{3,6})(?!\w)|\b(?:ending|ends|last (?:four|4))(?: digits)?(?: "
+        r"(?:in|with|are|is))?[\s:*•#]{1,4}\d{3,6}\b",
         hits=("4111********1111", "card ending in 1111", "account *441", "last four 4412"),
         misses=("2x500 mg", "ending at 14:30", "**bold**", "last 4 days"),
         digits=True,
@@ -127,7 +134,8 @@ RULES: Final = (
         name="iban",
         entity="IBAN_CODE",
         regex=r"(?<!\w)[a-z]{2}\d{2}(?:\s?[a-z0-9]{4}){2,7}(?:\s?[a-z0-9]{1,4})?(?!\w)",
-        hits=("CH93 0076 2011 6238 5295 7", "de89370400440532013000", "pay GB29 NWBK 6016 1331 9268 19 today", "FR14 2004 1010 0505 0001 3M02 606"),
+        hits=("CH93 0076 2011 6238 5295 7", "de89370400440532013000", "pay GB29 NWBK 6016 1331 9268 19 today",
+              "FR14 2004 1010 0505 0001 3M02 606"),
         misses=("CH93 0076 2011 6238 5295 8", "at 10 this morning with food", "mg12 take with some more food"),
         check=iban,
         score=1.0,
@@ -142,5 +150,5 @@ RULES: Final = (
         score=0.3,
         digits=True,
     ),
-)
+)  # fmt: skip
 """Rules for issued numbers."""

@@ -14,7 +14,10 @@ _STOP: Final = (
     "|redacted|unknown|none|null|na|not|name|names|number|id|patient|patients|caller|client"
 )
 _FIRST: Final = rf"(?!(?:{_STOP})\b)[^\W\d_][\w'’\-]{{1,30}}"
-_NAME: Final = rf"({_FIRST}(?:\s(?:de|van|von|der|la|bin|al|el|del|da|di)\b){{0,2}}(?:\s(?!(?:{_STOP})\b)[^\W\d_][\w'’\-]{{0,30}}\.?){{0,2}})"
+_NAME: Final = (
+    rf"({_FIRST}(?:\s(?:de|van|von|der|la|bin|al|el|del|da|di)\b){{0,2}}(?:\s(?!"
+    rf"(?:{_STOP})\b)[^\W\d_][\w'’\-]{{0,30}}\.?){{0,2}})"
+)
 _CAPITALS: Final = r"((?-i:[A-ZÀ-ÖØ-Þ])[\w'’\-]{1,30}(?:\s(?-i:[A-ZÀ-ÖØ-Þ])[\w'’.\-]{0,30}){0,3})"
 
 _UPPER: Final = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶŁĻĽŃŅŇŐŒŘŚŞŠȘŢŤȚŪŮŰŲŹŻŽ"
@@ -39,12 +42,15 @@ RULES: Final = (
     PatternRule(
         name="introduced",
         entity="PERSON",
-        regex=r"\b(?:(?:my|her|his|the patient(?:['’]s)?|patient(?:['’]s)?|full|first|last|middle|maiden|family|given|sur|[^\W\d_]{2,20}['’]s)[\s_]?name(?:[\s_]?is)?|name is|surname(?: is)?|named"
-        rf"|goes by|(?:je m['’]appelle|mon nom est|ich hei(?:ß|ss)e|mein name ist)|speaking with|on behalf of)(?:\s|[\"':=?]){{1,5}}{_NAME}",
+        regex=r"\b(?:(?:my|her|his|the patient(?:['’]s)?|patient(?:['’]s)?|full|first|last|middle|maiden|family|given|sur"
+        r"|[^\W\d_]{2,20}['’]s)[\s_]?name(?:[\s_]?is)?|name is|surname(?: is)?|named"
+        rf"|goes by|(?:je m['’]appelle|mon nom est|ich hei(?:ß|ss)e|mein name ist)|speaking with|on behalf of)(?:\s"
+        rf"|[\"':=?]){{1,5}}{_NAME}",
         hits=(
-            "my name is ada byron", "My name is Ada Byron and I cough", "first name: Ada", "last name is de la cruz", "je m'appelle Ada", "a boy named tom",
+            "my name is ada byron", "My name is Ada Byron and I cough", "first name: Ada", "last name is de la cruz",
+            "je m'appelle Ada", "a boy named tom",
             "patient_name: ada",
-        ),  # fmt: skip
+        ),
         misses=("my name is not important", "the name of the drug", "first name unknown", "brand name ibuprofen"),
         group=1,
     ),
@@ -61,7 +67,8 @@ RULES: Final = (
         name="introduced_capitals",
         entity="PERSON",
         regex=rf"\b(?:i am|i['’]m|this is|it['’]s|i['’]ll be|for|patient|pt|client|caller|called|per|spoke (?:to|with)|seen by"
-        rf"|(?:(?:my|her|his) )?(?:son|daughter|wife|husband|mother|father|mom|dad|mum|brother|sister|partner|baby|child|aunt|uncle|friend|neighbou?r))\s{{1,2}}(?!(?:{_STOP}|[a-z]{{1,4}}\d)\b){_CAPITALS}",
+        rf"|(?:(?:my|her|his) )?(?:son|daughter|wife|husband|mother|father|mom|dad|mum|brother|sister|partner|baby|child|aunt|uncle"
+        rf"|friend|neighbou?r))\s{{1,2}}(?!(?:{_STOP}|[a-z]{{1,4}}\d)\b){_CAPITALS}",
         hits=("This is Ada Byron calling", "I'm Ada", "patient Byron reports pain", "her son Tom"),
         misses=("this is really bad", "i'm diabetic", "patient reports pain", "my son has a cough", "patient The"),
         group=1,
@@ -86,5 +93,5 @@ RULES: Final = (
         check=_script,
         score=0.6,
     ),
-)
+)  # fmt: skip
 """Rules for names."""

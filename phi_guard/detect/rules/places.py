@@ -16,7 +16,10 @@ _NOT_A_STREET: Final = (
 )
 _WORD: Final = rf"(?!(?:{_NOT_A_STREET})\b)[^\W\d_][\w'’.-]{{0,30}}"
 _STATE: Final = "A[AEKLPRZ]|C[AOT]|DE|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY]|DC"
-_FRENCH: Final = "rue|avenue|boulevard|bd|chemin|quai|impasse|allée|allee|route de|route du|route des|place de|place du|place des|sentier|ruelle"
+_FRENCH: Final = (
+    "rue|avenue|boulevard|bd|chemin|quai|impasse|allée|allee|route de|route du|route des|place de|place du|place des"
+    "|sentier|ruelle"
+)
 
 RULES: Final = (
     PatternRule(
@@ -24,7 +27,8 @@ RULES: Final = (
         entity="ADDRESS",
         regex=rf"(?<![\w.,/])#?\d{{1,6}}[a-z]?,?\s{{1,3}}(?:[nsew]\.?\s|north\s|south\s|east\s|west\s)?(?:\d{{1,3}}(?:st|nd|rd|th)\s|{_WORD}\s{{1,3}}){{1,4}}(?:{_STREET})\b\.?"
         r"(?:,?\s{0,2}(?:apt|apartment|suite|ste|unit|floor|fl|room|#)\.?\s{0,2}#?\w{1,6})?",
-        hits=("12 Oak Street", "742 evergreen terrace", "1600 Pennsylvania Ave NW", "5 N. Main St., Apt 4B", "221b baker street", "350 Fifth Avenue"),
+        hits=("12 Oak Street", "742 evergreen terrace", "1600 Pennsylvania Ave NW", "5 N. Main St., Apt 4B", "221b baker street",
+              "350 Fifth Avenue"),
         misses=("take 3 pills on the way", "2 tablets a day by a drive", "5 days in a place", "pain 7 out of 10 way worse", "500 mg st"),
         digits=True,
     ),
@@ -40,7 +44,7 @@ RULES: Final = (
     PatternRule(
         name="street_one_word",
         entity="ADDRESS",
-        regex=r"\b[a-zäöüß][\w.-]{2,30}(?:strasse|straße|str\.|gasse|weg|platz|allee|ring|damm|ufer|straat|laan|plein|vej|gade|gatan|vägen|vegen|katu|kuja|polku|utca|braut)\s\d{1,4}\s?[a-z]?\b",
+        regex=r"(?<![\w.-])[a-zäöüß][\w.-]{2,30}(?:strasse|straße|str\.|gasse|weg|platz|allee|ring|damm|ufer|straat|laan|plein|vej|gade|gatan|vägen|vegen|katu|kuja|polku|utca|braut)\s\d{1,4}\s?[a-z]?\b",
         hits=("Bahnhofstrasse 12", "lindenweg 4a", "Hauptstr. 7", "Kerkstraat 12", "Mannerheimkatu 4"),
         misses=("during 5 days", "norm 12"),
         check=lambda text: not text.lower().startswith(("during", "monitoring", "suffering", "bring")),
@@ -49,7 +53,7 @@ RULES: Final = (
     PatternRule(
         name="street_via",
         entity="ADDRESS",
-        regex=rf"(?-i:\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Rua|Ulica|ul\.|Ulice|Strada|Plaza))\s(?:[^\W\d_][\w'’.-]{{0,30}}\s){{1,4}}\d{{1,5}}\s?[a-z]?\b",
+        regex=r"(?-i:\b(?:Via|Viale|Piazza|Corso|Calle|Avenida|Rua|Ulica|ul\.|Ulice|Strada|Plaza))\s(?:[^\W\d_][\w'’.-]{0,30}\s){1,4}\d{1,5}\s?[a-z]?\b",
         hits=("Via Roma 12", "Calle de Alcalá 7", "Rua Augusta 40 b"),
         misses=("via nasal cannula 2 L", "Via mouth"),
         digits=True,
@@ -57,7 +61,8 @@ RULES: Final = (
     PatternRule(
         name="unit_or_box",
         entity="ADDRESS",
-        regex=r"\b(?:p\.?\s?o\.?\s?box|psc\s\d{1,6},?\s?box|box(?=\s\d{3})|case postale|postfach|apt\.?|apartment|suite)\s{0,2}#?(?=\w{0,5}\d)\w{1,8}\b",
+        regex=r"\b(?:p\.?\s?o\.?\s?box|psc\s\d{1,6},?\s?box|box(?=\s\d{3})|case postale|postfach|apt\.?|apartment|suite)\s{0,2}#?"
+        r"(?=\w{0,5}\d)\w{1,8}\b",
         hits=("PO Box 441", "P.O. Box 12", "case postale 77", "Suite 292", "apt 4B", "PSC 441, Box 12"),
         misses=("suite of tests", "box of 12", "po 5 mg"),
         digits=True,
@@ -88,5 +93,5 @@ RULES: Final = (
         check=lambda text: not text.endswith(("MG", "ML")),
         digits=True,
     ),
-)
+)  # fmt: skip
 """Rules for places."""

@@ -17,7 +17,12 @@ _BIG: Final = (
 )
 _NUMBER: Final = rf"(?:(?:double|triple)\s{{1,3}})?(?:{_DIGIT}|{_BIG}|\d{{1,4}})\b"
 _PAUSE: Final = r"[\s,.\-]{1,4}(?:(?:uh|um|er|like|so|and|dash|hyphen|then|et|you know|i mean)\b[\s,.\-]{1,4}){0,2}"
-_LETTERS_THAT_ARE_TERMS: Final = frozenset({"bid", "tid", "qid", "prn", "qhs", "iv", "abc", "usa", "mri", "ecg", "ekg", "dob", "ssn", "mrn", "er", "copd", "adhd", "hiv", "uti", "amp", "ama"})
+_LETTERS_THAT_ARE_TERMS: Final = frozenset(
+    {
+        "bid", "tid", "qid", "prn", "qhs", "iv", "abc", "usa", "mri", "ecg", "ekg", "dob", "ssn", "mrn", "er", "copd", "adhd",
+        "hiv", "uti", "amp", "ama",
+    }
+)  # fmt: skip
 
 
 def _spoken(text: str) -> bool:
@@ -31,8 +36,9 @@ RULES: Final = (
         entity="DIGITS",
         regex=rf"\b{_NUMBER}(?:{_PAUSE}{_NUMBER}){{3,60}}",
         hits=(
-            "four one five five five five", "it's double oh seven, um, three two", "nine eight seven six", "zéro un deux trois quatre", "null sieben neun fünf",
-        ),  # fmt: skip
+            "four one five five five five", "it's double oh seven, um, three two", "nine eight seven six", "zéro un deux trois quatre",
+            "null sieben neun fünf",
+        ),
         misses=("one or two tablets", "two to three times", "one hundred and twenty over eighty", "10 20 30 40", "twenty five"),
         check=_spoken,
         score=0.6,
@@ -57,12 +63,13 @@ RULES: Final = (
     PatternRule(
         name="spoken_email",
         entity="EMAIL_ADDRESS",
-        regex=r"\b[\w.\-]{1,40}(?:\s(?:dot|point|underscore|dash|hyphen|punkt)\s[\w\-]{1,40}|\s\w){0,12}\s(?:at|@|arobase|at sign)\s(?:[\w.\-]{1,40}\s){1,4}(?:dot|point|punkt)\s"
+        regex=r"\b[\w.\-]{1,40}(?:\s(?:dot|point|underscore|dash|hyphen|punkt)\s[\w\-]{1,40}|\s\w){0,12}\s(?:at|@|arobase|at sign)\s"
+        r"(?:[\w.\-]{1,40}\s){1,4}(?:dot|point|punkt)\s"
         r"[a-z]{2,12}\b(?:\s(?:dot|point|punkt)\s[a-z]{2,3}\b)?"
         r"|[\w.+\-]{1,64}\s?@\s?[\w\-]{1,60}(?:\s?\.\s?[a-z]{2,12}){1,3}\b",
         hits=("ada dot byron at mail dot example", "a d a at gmail dot com", "ada@ mail . example", "ada at clinic dot co dot uk"),
         misses=("meet me at the dot", "at 5 point 5", "pain at night"),
         check=lambda text: any(char.isalpha() for char in text.rsplit(maxsplit=1)[-1]),
     ),
-)
+)  # fmt: skip
 """Rules for dictated identifiers."""

@@ -250,6 +250,7 @@ class Connection:
         self._speaker = self._spawn(self._play(response, turn))
 
     async def _play(self, response: _Response, turn: Turn) -> None:
+        await asyncio.sleep(self._cue.script.created_after_ms / 1000)
         self._note("response.created", response.id)
         # The metadata is echoed: by it a client knows the response it asked for.
         await self._send("response.created", response=self._describe(response, "in_progress", None, done=False))

@@ -123,12 +123,14 @@ class CallScript:
         usage: tokens by response, in order; a response beyond the end counts its own (see `Usage`).
         key: the ``api-key`` the caller will present, if this script is for that caller alone; it then goes on where it
             stood when that caller connects again. Without a key, scripts are given out in the order of connection.
+        created_after_ms: from the end of speech, or the client's request, to ``response.created``.
     """
 
     turns: tuple[Turn, ...] = ()
     transcripts: tuple[str, ...] = ()
     usage: tuple[Usage, ...] = ()
     key: str | None = None
+    created_after_ms: int = 0
 
 
 @dataclass(slots=True)

@@ -305,7 +305,7 @@ class _Api:
             row |= every | {name: roots[name] for name in ("run_count", "latency_p50", "latency_p99", "error_rate")}
         return row
 
-    def _address(self, request: Request) -> Any:  # noqa: ANN401 - (run id, name) -> address
+    def _address(self, request: Request) -> Any:
         base = str(request.base_url).rstrip("/")
         return lambda run_id, name: f"{base}/attachments/{self.ticket}/{run_id}/{quote(name, safe='')}"
 

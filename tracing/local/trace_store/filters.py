@@ -165,7 +165,7 @@ class _Reader:
         self.advance()
         return tuple(found)
 
-    def literal(self) -> Any:  # noqa: ANN401 - any JSON scalar
+    def literal(self) -> Any:
         kind, value = self.kind, self.value
         words = {"true": True, "false": False, "null": None}
         if kind == "number":
@@ -200,7 +200,7 @@ def _paired(parts: list[Filter]) -> tuple[Filter, ...]:
     )
 
 
-def _prepared(comparator: str, field: str, value: Any) -> Any:  # noqa: ANN401 - scalars in and out
+def _prepared(comparator: str, field: str, value: Any) -> Any:
     """The value as its field compares it."""
     if comparator == "in":
         return tuple(_prepared("eq", field, one) for one in value)
@@ -228,7 +228,7 @@ def _prepared(comparator: str, field: str, value: Any) -> Any:  # noqa: ANN401 -
     return value
 
 
-def _seconds(value: Any) -> float:  # noqa: ANN401 - a number or a text such as "5s"
+def _seconds(value: Any) -> float:
     if isinstance(value, str):
         found = _DURATION.fullmatch(value.strip())
         if found is None:
@@ -252,7 +252,7 @@ def _compare(condition: Comparison, run: Run) -> bool:
     return any(_holds(comparator, one, wanted) for one in several)
 
 
-def _holds(comparator: str, actual: Any, wanted: Any) -> bool:  # noqa: ANN401 - scalars
+def _holds(comparator: str, actual: Any, wanted: Any) -> bool:
     if comparator in {"eq", "has"}:
         return _equal(actual, wanted)
     if comparator == "in":
@@ -266,7 +266,7 @@ def _holds(comparator: str, actual: Any, wanted: Any) -> bool:  # noqa: ANN401 -
     return bool(orders[comparator])
 
 
-def _equal(actual: Any, wanted: Any) -> bool:  # noqa: ANN401 - scalars
+def _equal(actual: Any, wanted: Any) -> bool:
     return bool(actual == wanted) and isinstance(actual, bool) == isinstance(wanted, bool)
 
 

@@ -14,6 +14,8 @@ from tracing.local.trace_store.multipart import parts
 from tracing.local.trace_store.records import Attachment, Batch, Json, Operation
 from tracing.local.trace_store.refusal import Refusal
 
+DEEPEST: Final = 200
+"""Levels of nesting taken. Python's JSON stops near 990; a run just below that could be stored, and then fail every reading."""
 _SLICE: Final = 256  # bytes of input a step; zstd makes at most 128 KiB of a 4-byte block, so a step makes at most 8 MiB
 _T = TypeVar("_T")
 
@@ -76,16 +78,28 @@ def inflated(body: bytes, limit: int) -> bytes:
     return bytes(out)
 
 
-def document(body: bytes, what: str = "body") -> Any:  # noqa: ANN401 - any JSON value
+def document(body: bytes, what: str = "body") -> Any:
     """The JSON value of ``body``; ``what`` names the place in a refusal.
 
     Raises:
         Refusal: 400 for anything that is not JSON (NaN and Infinity are not), or is nested too deep to read.
     """
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Refusal(400, f"{what}: not JSON; send UTF-8 JSON as the LangSmith SDK does") from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(value, DEEPEST):
+        raise Refusal(400, f"{what}: nested deeper than {DEEPEST} levels")
+    return value
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects lie in each other more than so many levels deep."""
+    level = [value]
+    for _ in range(levels):
+        lists = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in lists for inner in one]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def shaped(value: object, shape: type[_T], what: str) -> _T:

@@ -91,7 +91,7 @@ class Query:
     newest_first: bool = True
 
 
-def v1_query(body: Any) -> Query:  # noqa: ANN401 - JSON as it came
+def v1_query(body: Any) -> Query:
     """The query of a v1 body (``/runs/query``, ``/runs/stats``).
 
     Raises:
@@ -125,7 +125,7 @@ def v1_query(body: Any) -> Query:  # noqa: ANN401 - JSON as it came
     )
 
 
-def v2_query(body: Any) -> Query:  # noqa: ANN401 - JSON as it came
+def v2_query(body: Any) -> Query:
     """The query of a v2 body (``/api/v2/runs/query``): without ``min_start_time`` the last 24 hours, as hosted.
 
     Raises:

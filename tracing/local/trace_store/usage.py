@@ -67,7 +67,7 @@ def _first_token(run: Run) -> int | None:
     return None
 
 
-def _amount(value: Any) -> Any:  # noqa: ANN401 - any JSON value in; the same number or None out
+def _amount(value: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -75,5 +75,5 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - int or float alike
+def _sum(one: Any, other: Any) -> Any:
     return None if one is None and other is None else (one or 0) + (other or 0)

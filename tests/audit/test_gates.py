@@ -1,0 +1,144 @@
+"""Gates and verdict: what proves each, what fails it, and that missing evidence never passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from audit.evidence import Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans, load_rehearsal
+from audit.gates import CHECKS, Evidence, GatesError, Judged, judge, load_gates
+from audit.known_answers import KnownAnswers, Recall
+from audit.population import Population
+from audit.verdict import decide
+from phi_guard.policy import shipped
+
+GATES = load_gates(shipped("gates.yaml"))
+PEOPLE = {"human_review", "alerts_fire"}
+"""Gates for which no evidence can be given yet."""
+
+WHOLE = Evidence(
+    population=Population(traces=70, runs=500, offered=1000, lost=3, cost_usd=0.7),
+    days=7.0,
+    known_answers=KnownAnswers(1, (Recall("name", "written", 59, 59, 0.9505),), synthetic=False),
+    rehearsal=Rehearsal(
+        calls=2, overhead_us=Cost(7, 60, 900, 4000), spans=Spans(100, 100, 0), loop_lateness_us=Lateness(1500, 1400), calls_crashed=0,
+        canaries=Canaries(40, 0),
+    ),
+    examples=9,
+)  # fmt: skip
+
+
+def states(evidence):
+    return {j.gate.name: j.state for j in judge(GATES, evidence)}
+
+
+def population(**changes):
+    return replace(WHOLE, population=replace(WHOLE.population, **changes))
+
+
+def rehearsal(**changes):
+    return replace(WHOLE, rehearsal=replace(WHOLE.rehearsal, **changes))
+
+
+def test_full_evidence_proves_all_but_the_peoples_part():
+    """With evidence for all that a machine can show, only the gates that wait for people are unproven."""
+    assert {name for name, state in states(WHOLE).items() if state != "proven"} == PEOPLE
+
+
+@pytest.mark.parametrize(
+    ("gate", "evidence", "state"),
+    [
+        ("phi_findings", replace(WHOLE, findings=1), "failed"),
+        ("phi_findings", replace(WHOLE, incomplete="interrupted"), "unproven"),
+        ("phi_findings", replace(WHOLE, findings=1, incomplete="interrupted"), "failed"),
+        ("known_answer_recall", replace(WHOLE, known_answers=None), "unproven"),
+        ("known_answer_recall", replace(WHOLE, known_answers=KnownAnswers(1, (Recall("name", "written", 59, 58, 0.92),), synthetic=False)), "unproven"),
+        ("canaries", rehearsal(canaries=Canaries(40, 1)), "failed"),
+        ("canaries", rehearsal(canaries=None), "unproven"),
+        ("redaction_tests", replace(WHOLE, examples=0), "unproven"),
+        ("guardrail_per_session", population(incomplete={"policy.guardrail": 1}), "failed"),
+        ("one_trace_per_call", population(shared_rooms=1), "failed"),
+        ("one_trace_per_call", population(incomplete={"one root only": 1}), "failed"),
+        ("trace_complete", population(incomplete={"agent_turn": 1}), "failed"),
+        ("trace_complete", population(open=1), "unproven"),
+        ("errors_typed", population(errors=2, untyped=1), "failed"),
+        ("overhead_p99_us", rehearsal(overhead_us=Cost(7, 1001, 1002, 4000)), "failed"),
+        ("overhead_max_us", rehearsal(overhead_us=Cost(7, 60, 5001, 4000)), "failed"),
+        ("overhead_p99_us", rehearsal(overhead_us=Cost(0, 0, 0, 0)), "unproven"),
+        ("loop_lateness_us", rehearsal(loop_lateness_us=Lateness(2500, 1400)), "failed"),
+        ("span_drop", population(lost=11), "failed"),
+        ("span_drop", rehearsal(spans=Spans(1000, 900, 100)), "failed"),
+        ("span_drop", population(uncounted=1), "unproven"),
+        ("span_drop", replace(WHOLE, population=replace(WHOLE.population, offered=0), rehearsal=None), "unproven"),
+        ("agent_survives", rehearsal(calls_crashed=1), "failed"),
+        ("agent_survives", rehearsal(calls_crashed=None), "unproven"),
+        ("free_plan", population(traces=1400), "failed"),
+        ("monthly_cost_usd", population(cost_usd=9.0), "failed"),
+        ("monthly_cost_usd", population(cost_unknown=1), "unproven"),
+    ],
+)  # fmt: skip
+def test_each_gate_can_fail_or_stay_unproven(gate, evidence, state):
+    """One change in the evidence changes that gate, and as it should."""
+    assert states(evidence)[gate] == state
+
+
+def test_no_evidence_proves_nothing():
+    """With nothing to judge by, no gate is proven."""
+    assert set(states(Evidence()).values()) == {"unproven"}
+
+
+def test_verdict():
+    """A failed gate is NO_GO whatever else; a missing one UNPROVEN; GO needs all; nothing judged is nothing shown."""
+    proven, failed, unproven = (Judged(GATES[0], state, None, "why") for state in ("proven", "failed", "unproven"))
+    assert decide([proven]).state == "GO"
+    assert decide([proven, unproven]).state == "UNPROVEN"
+    assert decide([unproven, failed]).state == "NO_GO"
+    assert decide([proven], "interrupted").state == "UNPROVEN"
+    assert decide([]).state == "UNPROVEN"
+    assert [decide(j).exit_code for j in ([proven], [failed], [unproven])] == [0, 1, 3]
+
+
+def test_the_shipped_gates_are_all_there():
+    """Every gate that can be judged stands in the shipped file, with its source."""
+    assert {gate.name for gate in GATES} == set(CHECKS)
+    assert all(gate.source.startswith("section") for gate in GATES)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("  phi_findings:", "  phi_finding:"), "lacks phi_findings"),
+        (("at_most: 0\n", "at_most: zero\n"), "at_most"),
+        (("    evidence: census\n    at_most: 0\n", "    evidence: census\n"), "give one of"),
+        (("version: 1", "version: [1"), "not YAML"),
+    ],
+)
+def test_a_bad_gates_file_is_refused(tmp_path, change, said):
+    """A gate left out, a bar that is none, a broken file: refused with the place, and never judged by."""
+    path = tmp_path / "gates.yaml"
+    path.write_text(shipped("gates.yaml").read_text(encoding="utf-8").replace(*change, 1), encoding="utf-8")
+    with pytest.raises(GatesError, match=said):
+        load_gates(path)
+
+
+def test_rehearsal_file(tmp_path):
+    """A rehearsal's file is read with what it has; what is pending or dropped is lost, and more keys than we know are no fault."""
+    path = tmp_path / "rehearsal.json"
+    path.write_text(
+        '{"schema": "phi-audit.rehearsal/1", "calls": 2, "idle_us": {"p99": 1}, "overhead_us": {"p50": 7.5, "p99": 63, "max": 800, "n": 9},'
+        '"spans": {"offered": 10, "delivered": 7, "pending": 1, "withheld": 1, "dropped": {"queue_full": 1}}}'
+    )
+    rehearsal = load_rehearsal(path)
+    assert rehearsal.overhead_us == Cost(7.5, 63, 800, 9)
+    assert rehearsal.spans == Spans(10, 7, 2)
+    assert rehearsal.canaries is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": "other/1", "calls": 1}', '{"schema": "phi-audit.rehearsal/1", "calls": -1}'])
+def test_a_file_that_is_no_rehearsal(tmp_path, text):
+    """Another file is refused, and so is an impossible count."""
+    path = tmp_path / "rehearsal.json"
+    path.write_text(text)
+    with pytest.raises(EvidenceError, match=str(path)):
+        load_rehearsal(path)
