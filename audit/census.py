@@ -83,9 +83,7 @@ class Census:
     values: frozenset[str] = field(repr=False)
 
 
-def take(
-    source: Source, plan: Plan, open_detectors: Callable[[], Detectors], progress: Progress = lambda _what, _done: None
-) -> Census:
+def take(source: Source, plan: Plan, open_detectors: Callable[[], Detectors], progress: Progress = lambda _what, _done: None) -> Census:
     """Read, scan and prove.
 
     A fault or Ctrl-C ends the work, not the report: what was found stays found, and the census is marked incomplete.
@@ -115,9 +113,7 @@ def take(
     except Exception as fault:  # noqa: BLE001  # whatever broke, the census is no census; the fault's text could hold a value
         why = f"the scan broke ({type(fault).__name__}); what it had found until then is reported"
     population = work.counting.result(live=source.live, since=plan.since if source.live else None, until=plan.until)
-    return Census(
-        tuple(work.findings), population, work.watching.result(), work.known_answers, why, interrupted, frozenset(work.values)
-    )
+    return Census(tuple(work.findings), population, work.watching.result(), work.known_answers, why, interrupted, frozenset(work.values))
 
 
 class _Work:

@@ -129,9 +129,7 @@ def free_text_slots(policy: Policy, span: str) -> Iterator[tuple[Side, str, int 
                 yield side, name, rule.chars if rule.action == "truncate" else None
 
 
-def _found_in_text(
-    scanner: Scanner, random: Random, run: Run, side: Side, field: str, chars: int | None, *, value: str
-) -> bool:
+def _found_in_text(scanner: Scanner, random: Random, run: Run, side: Side, field: str, chars: int | None, *, value: str) -> bool:
     """Whether the plant itself is found: a finding about its carrier, or about the text's length, does not count."""
     fitting = [c for c in CARRIERS if chars is None or len(c) - 2 + len(value) <= chars]
     carrier = random.choice(fitting[:-1] or fitting or CARRIERS[-1:])

@@ -86,9 +86,7 @@ class Scanner:
         values: every raw value found, for the check that a report holds none of them. In memory only.
     """
 
-    def __init__(
-        self, policy: Policy, find: Find, find_patterns: Find, *, project: str, key: bytes, naming: bool = True
-    ) -> None:
+    def __init__(self, policy: Policy, find: Find, find_patterns: Find, *, project: str, key: bytes, naming: bool = True) -> None:
         self.values: set[str] = set()
         self._policy = policy
         self._find_strict = find

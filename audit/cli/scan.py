@@ -85,14 +85,10 @@ def scan(
     now = datetime.now(UTC)
     window = Window(now - since, now)
     try:
-        source = open_source(
-            project=project, window=window, file=file, endpoint=endpoint, api_key=os.environ.get("LANGSMITH_API_KEY", "")
-        )
+        source = open_source(project=project, window=window, file=file, endpoint=endpoint, api_key=os.environ.get("LANGSMITH_API_KEY", ""))
     except SourceError as fault:
         raise click.UsageError(str(fault)) from None
-    plan = Plan(
-        policy, project, secrets.randbelow(2**32) if seed is None else seed, known_answers, since=window.since, until=window.until
-    )
+    plan = Plan(policy, project, secrets.randbelow(2**32) if seed is None else seed, known_answers, since=window.since, until=window.until)
     with _progress() as progress:
         done = assess(source, plan, gates, open_detectors, now=now, rehearsal=rehearsal, progress=progress)
     report, census = done.report, done.census
@@ -102,9 +98,7 @@ def scan(
     return exits.INTERRUPTED if census.interrupted else report.verdict.exit_code
 
 
-def _configuration(
-    policy_file: Path | None, env: str, evidence: Path | None
-) -> tuple[Policy, tuple[Gate, ...], Rehearsal | None]:
+def _configuration(policy_file: Path | None, env: str, evidence: Path | None) -> tuple[Policy, tuple[Gate, ...], Rehearsal | None]:
     """The files the command stands on; a fault in one is a usage error with every reason."""
     from audit.evidence import EvidenceError, load_rehearsal  # noqa: PLC0415
     from audit.gates import GatesError, load_gates  # noqa: PLC0415

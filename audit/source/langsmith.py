@@ -51,9 +51,7 @@ class LangSmithProject:
 
     live = True
 
-    def __init__(
-        self, *, endpoint: str, api_key: str, project: str, window: Window, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, *, endpoint: str, api_key: str, project: str, window: Window, sleep: Callable[[float], None] = time.sleep) -> None:
         parts = urlsplit(endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SourceError("unreachable", "the endpoint is not an http or https address; check --endpoint or LANGSMITH_ENDPOINT")

@@ -173,7 +173,7 @@ class _NoContext(ContextAwareEnhancer):
     def __init__(self) -> None:
         super().__init__(0.0, 0.0, 0, 0)
 
-    def enhance_using_context(  # noqa: D102
+    def enhance_using_context(
         self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any  # noqa: ARG002 - the library's signature
     ) -> list[RecognizerResult]:
         return raw_results
@@ -201,8 +201,7 @@ def _engine() -> tuple[AnalyzerEngine, Language]:
     recognizers = [getattr(predefined_recognizers, name)(supported_language="en") for name in RECOGNIZERS]
     for recognizer in recognizers:
         if isinstance(recognizer, PatternRecognizer):
-            patterns: Any = recognizer.patterns
-            recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags or 0) for pattern in patterns]
+            _guard_patterns(recognizer)
     recognizers.append(SpacyRecognizer(supported_entities=sorted(set(LABELS.values()))))
     engine = AnalyzerEngine(
         registry=RecognizerRegistry(recognizers=recognizers, supported_languages=["en"]),
@@ -211,6 +210,10 @@ def _engine() -> tuple[AnalyzerEngine, Language]:
         supported_languages=["en"],
     )
     return engine, nlp
+
+
+def _guard_patterns(recognizer: Any) -> None:
+    recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags) for pattern in recognizer.patterns]
 
 
 def _timed(pattern: Any, flags: int) -> Any:

@@ -118,8 +118,11 @@ FREE = ("urllib.parse", "importlib.metadata", "importlib.resources", "http.HTTPS
 """Names below a guarded one that open nothing."""
 
 CONNECTING = frozenset(
-    {"create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server", "sock_connect", "subprocess_exec", "subprocess_shell"}
-)
+    {
+        "create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server", "create_unix_server",
+        "sock_connect", "subprocess_exec", "subprocess_shell",
+    }
+)  # fmt: skip
 """Methods of an event loop, whatever it is called; only the modules that may use ``socket`` call them."""
 
 LAYERS = {"phi_guard": (), "tracing": ("phi_guard",), "audit": ("phi_guard",)}

@@ -35,7 +35,7 @@ def server():
 
 
 def store(server, runs):
-    answer = urllib3.request("POST", f"{server.url}/runs/batch", json={"post": runs, "patch": []}, timeout=10)
+    answer = urllib3.request("POST", f"{server.url}/runs/batch", json={"post": runs, "patch": []}, headers={"x-api-key": "k"}, timeout=10)
     assert answer.status == 202, answer.data
 
 

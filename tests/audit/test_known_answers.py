@@ -13,9 +13,7 @@ from phi_guard.detect import PatternDetector
 
 
 def both(policy, find, made):
-    return [
-        Scanner(policy, find, PatternDetector().find, project="clinic-dev", key=made.KEY, naming=naming) for naming in (True, False)
-    ]
+    return [Scanner(policy, find, PatternDetector().find, project="clinic-dev", key=made.KEY, naming=naming) for naming in (True, False)]
 
 
 def rows(proof):

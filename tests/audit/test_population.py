@@ -28,7 +28,9 @@ def test_whole_calls(made):
     assert (population.offered, population.lost, population.cost_usd) == (28, 0, 0.024)
 
 
-@pytest.mark.parametrize("name", ["session.start", "policy.guardrail", "agent_turn", "session.end", "voice_session", "tool.book_appointment"])
+@pytest.mark.parametrize(
+    "name", ["session.start", "policy.guardrail", "agent_turn", "session.end", "voice_session", "tool.book_appointment"]
+)
 def test_a_missing_span_breaks_a_trace(made, name):
     """A trace that lacks any of its parts is broken, and by what."""
     population = counted(made.call(0), without(made.call(1), name))

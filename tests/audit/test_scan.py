@@ -39,7 +39,7 @@ LEAKS = {
     "metadata key": (at(ROOT, "extra", "metadata", NAME), 1, "extra.metadata.?", "key"),
     "metadata value": (at(ROOT, "extra", "metadata", "room_sid"), PHONE, "extra.metadata.room_sid", "metadata"),
     "metadata label": (at(TURN, "extra", "metadata", "deployment"), "mrn.12345678", "extra.metadata.deployment", "metadata"),
-    "version that is none": (at(ROOT, "extra", "metadata", "agent_version"), "756.1234.5678.97", "extra.metadata.agent_version", "metadata"),
+    "no version": (at(ROOT, "extra", "metadata", "agent_version"), "756.1234.5678.97", "extra.metadata.agent_version", "metadata"),
     "number in metadata": (at(TURN, "extra", "metadata", "ttft_ms"), 41795550123, "extra.metadata.ttft_ms", "metadata"),
     "number nobody knows": (at(TURN, "extra", "metadata", "dialled"), 41795550123, "extra.metadata.?", "number"),
     "key of redactions": (at(GUARD, "extra", "metadata", "redactions", NAME), 1, "extra.metadata.redactions.?", "key"),
@@ -152,7 +152,9 @@ _PLACES = [(TOOL, "inputs"), (TOOL, "outputs"), (TURN, "outputs"), (TURN, "extra
 def test_a_value_is_found_beside_any_junk(policy, made, junk, place, wrap):
     """Whatever JSON stands around it, a phone number in a run is found."""
     call = made.call()
-    call[place[0]][place[1]] = {"bare": PHONE, "list": [junk, PHONE], "mapping": {"<REDACTED_KEY_1>": junk, "x": [junk, {"y": PHONE}]}}[wrap]
+    call[place[0]][place[1]] = {"bare": PHONE, "list": [junk, PHONE], "mapping": {"<REDACTED_KEY_1>": junk, "x": [junk, {"y": PHONE}]}}[
+        wrap
+    ]
     find = PatternDetector().find
     found = Scanner(policy, find, find, project="clinic-dev", key=made.KEY).scan(call[place[0]])
     assert any(f.length == len(PHONE) for f in found)

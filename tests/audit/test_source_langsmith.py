@@ -91,7 +91,10 @@ def project(server, *, name="clinic-dev", waits=None, key="secret"):
 
 
 def rows_v2(n):
-    return [{"id": f"id-{i}", "name": "agent_turn", "run_type": "LLM", "extra": {}, "metadata": {"a": i}, "parent_run_ids": []} for i in range(n)]
+    return [
+        {"id": f"id-{i}", "name": "agent_turn", "run_type": "LLM", "extra": {}, "metadata": {"a": i}, "parent_run_ids": []}
+        for i in range(n)
+    ]
 
 
 def test_every_page_is_read(serve):

@@ -45,7 +45,8 @@ def test_no_key_takes_an_identifying_value(key, value):
 
 
 @pytest.mark.parametrize(
-    "error", ["LookupError: patient Ada not found", "LookupError", "tool_raised", "AdaError: tool_raised", "KeyError: tool_raised ", None, 3]
+    "error",
+    ["LookupError: patient Ada not found", "LookupError", "tool_raised", "AdaError: tool_raised", "KeyError: tool_raised ", None, 3],
 )
 def test_an_error_is_a_class_and_a_code(error):
     """Anything beside ``<class>: <code>`` is not typed."""

@@ -23,7 +23,9 @@ def phi_audit(tmp_path):
 
     def run(*args, **environment):
         command = [sys.executable, "-m", "audit", *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **environment}, timeout=120)
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, check=False, env={**os.environ, **environment}, timeout=120
+        )
 
     return run
 

@@ -153,7 +153,8 @@ class _Ear:
     @property
     def calm(self) -> bool:
         """Whether nothing is under way that will lead to more speech. `AgentSession.wait_for_idle` alone does not see the
-        moment between a tool's end and the response that tells of it."""
+        moment between a tool's end and the response that tells of it.
+        """
         return not self._open and self._calls <= 0 and self._owed == 0
 
     @property

