@@ -49,11 +49,12 @@ class Store:
             return [json.loads(body) for (body,) in db.execute("SELECT body FROM runs ORDER BY started_us")]
 
     def raw(self):
-        """Every byte that arrived in ingestion."""
+        """Every byte that arrived: addresses, headers and bodies."""
         import sqlite3
 
         with contextlib.closing(sqlite3.connect(self.path)) as db:
-            return b"\n".join(body or b"" for (body,) in db.execute("SELECT body FROM received"))
+            rows = db.execute("SELECT path, headers_json, body FROM received WHERE path != '/_control'")
+            return b"\n".join(path.encode() + headers.encode() + (body or b"") for path, headers, body in rows)
 
     def stop(self):
         self.process.terminate()

@@ -89,6 +89,7 @@ def rehearse(
     env: str | None = None,
     policy: str | None = None,
     endpoint: str | None = None,
+    api_key: str | None = None,
     runtime: Path | None = None,
     measure: bool = True,
     deliver_s: float = 60.0,
@@ -103,6 +104,7 @@ def rehearse(
         env: ``dev`` or ``prod``, likewise.
         policy: policy file, likewise.
         endpoint: LangSmith API, likewise.
+        api_key: its key, likewise.
         runtime: directory for the rehearsal's own relay; a temporary one when not given.
         measure: whether to time recording beside its rival too, which takes about ten seconds.
         deliver_s: how long to wait after the calls for the endpoint to take everything.
@@ -116,7 +118,8 @@ def rehearse(
         settings = read_settings(runtime=where, project=project, env=env, policy=policy, endpoint=endpoint)
         switch = _switch(settings, say)
         settings = replace(settings, switch=switch)
-        relay = launch(settings, {**os.environ, "PHI_GUARD_SWITCH": str(switch)})
+        key = {"LANGSMITH_API_KEY": api_key} if api_key else {}
+        relay = launch(settings, {**os.environ, "PHI_GUARD_SWITCH": str(switch), **key})
         try:
             say("the relay loads its models")
             if not relay.wait_ready(READY_S):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -151,3 +151,25 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value
+
+
+def repeat_calls(calls: tuple[PlannedCall, ...], n: int) -> tuple[PlannedCall, ...]:
+    """``n`` calls: the script's from the first on, and again from the first when it has fewer."""
+    return tuple(calls[i % len(calls)] for i in range(n))
+
+
+def lengthen(call: PlannedCall, minutes: float) -> PlannedCall:
+    """The call with its turns said again and again until it lasts about so long; never shortened."""
+    turns = list(call.turns)
+    lasts = sum(map(_lasts_ms, turns))
+    while lasts < minutes * 60_000:
+        turn = call.turns[len(turns) % len(call.turns)]
+        turns.append(turn)
+        lasts += _lasts_ms(turn)
+    return replace(call, turns=tuple(turns))
+
+
+def _lasts_ms(turn: PlannedTurn) -> float:
+    """Speech, the silence that ends it, the tools side by side, the wait for sound, the answer as it plays."""
+    tools = max((tool.takes_ms + 100 for tool in turn.tools), default=0)
+    return turn.speech_ms + 200 + tools + turn.first_audio_after_ms + turn.answer_ms

@@ -28,6 +28,8 @@ WHOLE = Evidence(
     examples=9,
 )  # fmt: skip
 
+ONE_MISS = KnownAnswers(1, (Recall("name", "written", 59, 58, 0.92),), synthetic=False)
+
 
 def states(evidence):
     return {j.gate.name: j.state for j in judge(GATES, evidence)}
@@ -53,7 +55,7 @@ def test_full_evidence_proves_all_but_the_peoples_part():
         ("phi_findings", replace(WHOLE, incomplete="interrupted"), "unproven"),
         ("phi_findings", replace(WHOLE, findings=1, incomplete="interrupted"), "failed"),
         ("known_answer_recall", replace(WHOLE, known_answers=None), "unproven"),
-        ("known_answer_recall", replace(WHOLE, known_answers=KnownAnswers(1, (Recall("name", "written", 59, 58, 0.92),), synthetic=False)), "unproven"),
+        ("known_answer_recall", replace(WHOLE, known_answers=ONE_MISS), "unproven"),
         ("canaries", rehearsal(canaries=Canaries(40, 1)), "failed"),
         ("canaries", rehearsal(canaries=None), "unproven"),
         ("redaction_tests", replace(WHOLE, examples=0), "unproven"),

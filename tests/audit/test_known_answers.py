@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_finding_about_the_carrier_does_not_count(policy, made):
         return PatternDetector().find("0795550123")[:0] if "refill" not in text else _word(text, "refill")
 
     proof, _ = prove(*both(policy, flags_refill, made), made.call(), seed=7, n=10)
+    assert all(r.found == 0 for r in proof.rows if r.style != "structural")
+
+
+def test_a_text_that_is_too_long_does_not_count(policy, made):
+    """Where no plant fits what the policy lets stand, that the text is too long is no proof that the plant was seen."""
+    short = {name: replace(rule, chars=4) if rule.action == "truncate" else rule for name, rule in policy.fields.items()}
+    proof, _ = prove(*both(replace(policy, fields=short), lambda _text: (), made), made.call(), seed=7, n=30)
     assert all(r.found == 0 for r in proof.rows if r.style != "structural")
 
 

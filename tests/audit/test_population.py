@@ -39,6 +39,13 @@ def test_a_missing_span_breaks_a_trace(made, name):
     assert population.incomplete[lacks] == 1
 
 
+def test_a_run_whose_parent_is_not_there(made):
+    """A run that hangs under one which nobody read shows that not all was read."""
+    call = made.call(0)
+    call[3]["parent_run_id"] = made.run_id(999)
+    assert counted(call).incomplete == {"a parent run": 1}
+
+
 def test_two_traces_of_one_room(made):
     """Two traces that name one room are not one trace per call."""
     first, second = made.call(0), made.call(1)

@@ -71,10 +71,10 @@ def test_organisations_are_left(balanced):
 
 def test_strict_finds_lower_case_names_that_balanced_does_not(strict, balanced):
     """The second reading, in title case, adds what the first lost; its source says so."""
-    text = "please call jennifer williams back"
-    added = [d for d in strict.find(text) if text[d.start : d.end] == "jennifer williams"]
+    text = "i am calling for olga petrov"
+    added = [d for d in strict.find(text) if text[d.start : d.end] == "olga petrov"]
     assert [d.source for d in added] == ["presidio.recased"]
-    assert "jennifer williams" not in covered(balanced, text)
+    assert "olga petrov" not in covered(balanced, text)
 
 
 @pytest.mark.parametrize("text", ["knee pain", "chest pain", "flu shot", "rash on left arm", "annual physical exam", "<REDACTED>", "<REDACTED> <REDACTED>"])
