@@ -30,6 +30,10 @@ COMMANDS: Final = {
 """Subcommands by name: where each is, and its line in the help."""
 
 
+class _OutputGone(Exception):
+    """The reader of our output went away, such as ``| head``."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and loads one only to run it or to show its help."""
 
@@ -47,6 +51,12 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _OutputGone from None  # click would end with 1, which means NO-GO here
+
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]  # by keyword
         """Run, and end the process with one of `audit.exits` whatever happens. Arguments as click's."""
         options.setdefault("prog_name", "phi-audit")
@@ -61,7 +71,7 @@ class LazyGroup(click.Group):
             sys.exit(exits.USAGE)
         except PhiGuardError as fault:
             _leave(str(fault), exits.UNPROVEN)
-        except BrokenPipeError:  # the reader of our output went away, such as `| head`
+        except _OutputGone:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(exits.UNPROVEN)
         except ModuleNotFoundError as fault:

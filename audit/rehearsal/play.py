@@ -20,7 +20,7 @@ from tracing.recorder import Recorder
 
 GREETING_MS = 300
 IDLE_S = 2.0
-"""How long the empty loop is watched before the calls, to have something to compare with."""
+"""How long the empty loop is watched before the calls that are played without a tracer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,14 @@ class Played:
     busy: Cost
 
 
-async def play_calls(calls: Sequence[PlannedCall], recorder: Recorder, *, at_once: int, probe: Probe | None = None) -> Played:
+async def play_calls(
+    calls: Sequence[PlannedCall], recorder: Recorder | None, *, at_once: int, probe: Probe | None = None
+) -> Played:
     """Play calls and wait for the last to end.
 
     Args:
         calls: what to play.
-        recorder: where the tracer's records go.
+        recorder: where the tracer's records go; None plays the same calls without a tracer.
         at_once: how many calls run at the same time.
         probe: told what each operation of the tracer cost.
     """
@@ -71,7 +73,7 @@ async def play_calls(calls: Sequence[PlannedCall], recorder: Recorder, *, at_onc
     azure = AzureRealtime([_script(call, n) for n, call in enumerate(calls)])
     url = await azure.start()
     stop = asyncio.Event()
-    idle = await measure_lateness(stop, IDLE_S)
+    idle = await measure_lateness(stop, IDLE_S if recorder is None else 0.0)
     watch = asyncio.create_task(measure_lateness(stop))
     gate = asyncio.Semaphore(at_once)
 
@@ -97,16 +99,19 @@ class _Tap:
         self.ttft_ms: list[float] = []
 
     def record(self, record: AnyRecord) -> None:
+        """As `Recorder.record`."""
         if isinstance(record, AgentTurn) and record.ttft_ms is not None:
             self.ttft_ms.append(round(record.ttft_ms, 3))
         self._recorder.record(record)
 
 
-async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder, probe: Probe | None) -> PlayedCall:
-    tap = _Tap(recorder)
+async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | None, probe: Probe | None) -> PlayedCall:
+    tap = _Tap(recorder) if recorder is not None else None
     attached: list[tracing.Call | None] = []
 
     def attach(session: object, ctx: object) -> None:
+        if tap is None:
+            return
         attached.append(tracing.attach(session, ctx, consent=planned.consent, recorder=tap, probe=probe))  # type: ignore[arg-type]  # a tap
 
     tools = [ScriptedTool(t.name, t.result, t.raises, t.takes_ms) for turn in planned.turns for t in turn.tools]
@@ -130,8 +135,8 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder, prob
         unanswered=outcome.unanswered if outcome else len(turns),
         errors=outcome.exceptions if outcome else (),
         tracer_faults=call.faults if call else 0,
-        ttft_ms=tuple(tap.ttft_ms),
-        ttft_error_ms=_ttft_error(outcome, tap.ttft_ms) if outcome else None,
+        ttft_ms=tuple(tap.ttft_ms) if tap else (),
+        ttft_error_ms=_ttft_error(outcome, tap.ttft_ms) if outcome and tap else None,
     )
 
 

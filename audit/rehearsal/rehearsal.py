@@ -26,6 +26,8 @@ from tracing.settings import Settings, read_settings
 SCHEMA: Final = "phi-audit.rehearsal/1"
 OVERHEAD_N: Final = 2_000
 RIVAL_N: Final = 400
+CONTROL_CALLS: Final = 10
+"""How many of the calls are also played without a tracer, for the event loop's lateness to be compared with."""
 READY_S: Final = 60.0
 Say = Callable[[str], None]
 
@@ -147,6 +149,10 @@ def _hold(
 ) -> Evidence:
     started, began = datetime.now(UTC), time.monotonic()
     costs: dict[str, list[int]] = {"record": [], "handler": []}
+    control = None
+    if measure:
+        say("the first calls without a tracer, to compare with")
+        control = asyncio.run(play_calls(calls[:CONTROL_CALLS], None, at_once=at_once))
     recorder = Recorder(settings.address)
     try:
         say(f"{len(calls)} calls")
@@ -182,13 +188,23 @@ def _hold(
         langsmith_create_run_us=rival,
         in_call_record_us=summarise(costs["record"]),
         in_call_handler_us=summarise(costs["handler"]),
-        loop_lateness_us={"p99": played.busy.p99, "max": played.busy.max, "idle_p99": played.idle.p99, "idle_max": played.idle.max},
+        loop_lateness_us=_lateness(played, control),
         ttft_ms=[value for call in played.calls for value in call.ttft_ms],
         ttft_error_ms=max((call.ttft_error_ms for call in played.calls if call.ttft_error_ms is not None), default=None),
         relay_state=answer.state if answer else "silent",
         relay_fault=answer.fault if answer else "",
         problems=_problems(played, answer, tally),
     )
+
+
+def _lateness(played: Played, control: Played | None) -> dict[str, float]:
+    """How late the loop's ticks came with the tracer, without it, and with nothing to do at all."""
+    late: dict[str, float] = {"p50": played.busy.p50, "p99": played.busy.p99, "max": played.busy.max, "n": played.busy.n}
+    if control is not None:
+        untraced, idle = control.busy, control.idle
+        late |= {"untraced_p50": untraced.p50, "untraced_p99": untraced.p99, "untraced_max": untraced.max, "untraced_n": untraced.n}
+        late |= {"idle_p99": idle.p99, "idle_max": idle.max}
+    return late
 
 
 def _settled(relay: RelayHandle, seconds: float) -> Answer | None:

@@ -39,7 +39,11 @@ def render_evidence(evidence: Evidence, *, width: int = 100, colour: bool = Fals
             table.add_row(title, *_row(cost))
     console.print(table)
     late = evidence.loop_lateness_us
-    console.print(f"event loop lateness p99: {late['p99']:.0f} us with calls, {late['idle_p99']:.0f} us idle (the caller and the model run here too)")
+    if "untraced_p99" in late:
+        console.print(
+            f"event loop lateness, us: p99 {late['p99']:.0f} traced, {late['untraced_p99']:.0f} untraced, {late['idle_p99']:.0f} idle"
+            " (caller and model run on the same loop)"
+        )
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from audit.source import Run
 
 _SHOWN: Final = (
-    "consent", "ttft_ms", "ttft_model_ms", "tool_ms", "audio_ms", "input_tokens", "output_tokens", "cost_usd", "outcome", "status", "reason",
-    "turns", "errors", "spans_offered", "spans_withheld", "spans_dropped",
+    "consent", "ttft_ms", "ttft_model_ms", "tool_ms", "audio_ms", "input_tokens", "output_tokens", "cost_usd", "outcome", "status",
+    "reason", "turns", "errors", "spans_offered", "spans_withheld", "spans_dropped",
 )  # fmt: skip
 
 

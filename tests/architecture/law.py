@@ -90,12 +90,12 @@ GUARDS = (
         "data from outside is checked at the border; inside it has a type",
     ),
     Guard(("click",), ("audit/cli/",), "only the command line speaks click"),
-    Guard(("rich",), ("audit/cli/", "audit/report/terminal.py"), "only the terminal is rich"),
+    Guard(("rich",), ("audit/cli/", "audit/report/terminal.py", "audit/rehearsal/summary.py"), "only the terminal is rich"),
     Guard(("jinja2",), ("audit/report/html.py",), "one HTML report"),
     Guard(
         ("subprocess", "os.system", "os.popen", "os.fork", "os.forkpty", "pty", "asyncio.create_subprocess_exec",
          "asyncio.create_subprocess_shell"),
-        ("tracing/launch.py", "audit/rehearsal/timing.py"),
+        ("tracing/launch.py", "audit/rehearsal/serving.py", "audit/rehearsal/timing.py"),
         "another program sends what it likes",
     ),
     Guard(
@@ -116,6 +116,8 @@ GUARDS = (
 
 FREE = ("urllib.parse", "importlib.metadata", "importlib.resources", "http.HTTPStatus")
 """Names below a guarded one that open nothing."""
+
+BUILTINS = frozenset({"__import__", "exec", "eval", "compile"})
 
 CONNECTING = frozenset(
     {
@@ -234,19 +236,19 @@ class _Module:
     def _judge(self, line: int, target: str, verb: str) -> Iterator[str]:
         if any(below(target, free) for free in FREE):
             return
-        # A name that is not imported is local, unless it is a builtin or reached through a module
         matches = [(guard, name) for guard in GUARDS for name in guard.names if below(target, name)]
         for guard, name in matches:
             if verb == "uses" and not self._reached(target, name):
-                continue
+                continue  # a local name that happens to be spelt so, or one whose import is judged already
             if not allowed(self.path, guard.only):
                 who = f"only {list(guard.only)} may" if guard.only else "nobody may"
                 yield f"{self.path}:{line}: {self.name} {verb} {target}; {who}: {guard.why}"
 
     def _reached(self, target: str, name: str) -> bool:
-        bound = {alias or imported.split(".")[0] for _, imported, alias in self.imports}
-        reached = any(below(target, imported.split(".")[0]) for _, imported, _ in self.imports)
-        return reached or (target == name and name not in bound and name in {"__import__", "exec", "eval", "compile"})
+        targets = [imported for _, imported, _ in self.imports]
+        if any(below(imported, name) for imported in targets):
+            return False
+        return target in BUILTINS or any(below(target, imported.split(".")[0]) for imported in targets)
 
     def _judge_layer(self, line: int, target: str) -> Iterator[str]:
         own, top = self.name.partition(".")[0], target.partition(".")[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,8 @@ SECRETS = ("Ada Byron", "+41 79 555 01 23", "ada.byron@example.org", "4179555012
 @pytest.fixture
 def audited(policy, detectors, made):
     def audit(runs, *, then=None, n=3, detectors=detectors):
-        plan = Plan(policy, "clinic-dev", seed=11, known_answers=n, key=made.KEY)
+        frozen = replace(policy, digest="0" * 16, examples=policy.examples[:1], file="clinic.yaml")  # the shipped file may grow
+        plan = Plan(frozen, "clinic-dev", seed=11, known_answers=n, key=made.KEY)
         source = made.FixedSource(runs, then)
         return assess(source, plan, GATES, lambda: detectors, now=made.NOW)
 
@@ -43,11 +43,9 @@ def leaky(made):
 def test_golden_json(audited, made):
     """The JSON report of one leaky call, to the letter: keys, order and words are part of the schema's version."""
     done = audited(leaky(made))
-    text = render(done.report, "json", done.census.values)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-    assert json.loads(text) == json.loads(GOLDEN.read_text(encoding="utf-8"))
-    assert list(json.loads(text)) == list(json.loads(GOLDEN.read_text(encoding="utf-8")))
+    report = replace(done.report, target=replace(done.report.target, version="0"))
+    text = render(report, "json", done.census.values)
+    assert text == GOLDEN.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

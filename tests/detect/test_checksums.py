@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from phi_guard.detect import checksums
 
 VALID = {
-    checksums.ean13: "756.1234.5678.97",
+    checksums.ean13: "756.9217.0769.85",
     checksums.nhs: "999 000 1235",
     checksums.nir: "1 58 03 75 123 456 06",
     checksums.iban: "CH9300762011623852957",

@@ -116,13 +116,13 @@ def test_title_case_keeps_the_length(text):
     assert len(presidio.title_case(text)) == len(text)
 
 
-def test_a_name_on_the_seam_of_two_windows_is_found_whole(balanced):
-    """In 100 KB, a name at every place around the seam is covered."""
-    seam = presidio.WINDOW
+def test_a_name_on_the_seam_of_two_windows_is_found_whole():
+    """A name around the seam stands whole in one of the windows."""
+    alone, seam = presidio.open_presidio(recase=False), presidio.WINDOW
     for shift in (-9, 0, 9):
         text = ("word " * 20_000)[: seam + shift] + " Margaret Thompson called. " + "word " * 100
         start = text.index("Margaret")
-        assert any(d.start <= start and d.end >= start + 17 for d in balanced.find(text)), shift
+        assert any(d.start <= start and d.end >= start + 17 for d in alone.find(text)), shift
 
 
 def test_a_long_text_is_answered(strict):

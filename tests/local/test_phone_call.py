@@ -179,14 +179,17 @@ def test_the_caller_lets_a_slow_greeting_finish() -> None:
 
 
 def test_a_slow_model_is_not_talked_over() -> None:
-    """With 300 ms to every response, the caller still waits for the answer after a tool before going on."""
+    """With 300 ms to every response, and a loop that stalls after the tool, the caller still waits for the answer before going on."""
     turns = ((Call("book_appointment"),), (Say("Booked.", 200, 50),))
     script = CallScript(turns=turns * 2, created_after_ms=300)
     agent = ScriptedClinicAgent([ScriptedTool("book_appointment", {"confirmation_id": "CONF-1234"})])
 
+    def attach(session: Any, _: object) -> None:
+        session.on("function_tools_executed", lambda _: time.sleep(0.3))  # after which the session calls itself idle
+
     async def run() -> Any:
         azure = AzureRealtime([script])
-        outcome = await run_call(agent, await azure.start(), [CallerTurn(300)] * 2)
+        outcome = await run_call(agent, await azure.start(), [CallerTurn(300)] * 2, attach=attach)
         await azure.stop()
         return outcome
 
