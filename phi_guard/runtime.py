@@ -45,6 +45,6 @@ def _chosen() -> Path:
     if own := os.environ.get("PHI_GUARD_RUNTIME_DIR"):
         return Path(own).absolute()
     # A login that has ended leaves the variable behind without its directory
-    if (session := Path(os.environ.get("XDG_RUNTIME_DIR") or "none")).is_absolute() and session.is_dir():
-        return session / "phi-guard"
+    if (login := Path(os.environ.get("XDG_RUNTIME_DIR") or "none")).is_absolute() and login.is_dir():
+        return login / "phi-guard"
     return Path(f"/tmp/phi-guard-{os.geteuid()}")  # noqa: S108 - trusted only after the checks of owner, kind and mode

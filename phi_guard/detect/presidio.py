@@ -174,7 +174,11 @@ class _NoContext(ContextAwareEnhancer):
         super().__init__(0.0, 0.0, 0, 0)
 
     def enhance_using_context(
-        self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any  # noqa: ARG002 - the library's signature
+        self,
+        text: str,  # noqa: ARG002 - the library's signature
+        raw_results: list[RecognizerResult],
+        *_: Any,
+        **__: Any,
     ) -> list[RecognizerResult]:
         return raw_results
 

@@ -77,7 +77,9 @@ def test_strict_finds_lower_case_names_that_balanced_does_not(strict, balanced):
     assert "olga petrov" not in covered(balanced, text)
 
 
-@pytest.mark.parametrize("text", ["knee pain", "chest pain", "flu shot", "rash on left arm", "annual physical exam", "<REDACTED>", "<REDACTED> <REDACTED>"])
+@pytest.mark.parametrize(
+    "text", ["knee pain", "chest pain", "flu shot", "rash on left arm", "annual physical exam", "<REDACTED>", "<REDACTED> <REDACTED>"]
+)
 def test_title_case_does_not_make_names_of_complaints(strict, text):
     """Words of a clinic's day, and what a gate has redacted, are not found by the second reading."""
     assert [d for d in strict.find(text) if "recased" in d.source] == []
@@ -89,7 +91,9 @@ def test_ids_that_presidio_leaves_off_are_on(identifier):
     assert presidio.open_presidio(recase=False).find(identifier) != ()
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "\udfff\ud800 a", "a\x00b\x00", "\u202e\u200b", "😀" * 50, "\n" * 500, "İßŉ ǰ"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\x00", "\ud800", "\udfff\ud800 a", "a\x00b\x00", "\u202e\u200b", "😀" * 50, "\n" * 500, "İßŉ ǰ"]
+)
 def test_odd_text_is_answered(strict, text):
     """Nothing makes it raise."""
     assert strict.find(text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,7 @@ def test_merge_covers_the_same_characters(found, length):
     merged = merge(found, length)
     before = {i for d in found for i in range(max(d.start, 0), min(d.end, length))}
     assert {i for d in merged for i in range(d.start, d.end)} == before
-    assert all(a.end <= b.start for a, b in zip(merged, merged[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(merged))
     assert all(0 <= d.start < d.end <= length for d in merged)
 
 
@@ -78,7 +79,7 @@ def test_overlapping_finds_become_one():
 
 def test_a_part_that_breaks_breaks_the_whole_without_its_text():
     """The error names the part and the class of the fault; the text is neither in it nor in what caused it."""
-    text = " ".join(["Ada", "Byron"])
+    text = "Ada Byron"
     with pytest.raises(DetectorUnavailable) as raised:
         UnionDetector("both", (Fixed(), Broken())).find(text)
     assert "broken" in str(raised.value)

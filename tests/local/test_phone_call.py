@@ -178,14 +178,26 @@ def test_the_caller_lets_a_slow_greeting_finish() -> None:
     assert [m.event for m in play(run()).truth][:4] == ["response.created", "first_audio", "response.done", "speech_started"]
 
 
-def test_a_slow_model_is_not_talked_over() -> None:
-    """With 300 ms to every response, and a loop that stalls after the tool, the caller still waits for the answer before going on."""
-    turns = ((Call("book_appointment"),), (Say("Booked.", 200, 50),))
-    script = CallScript(turns=turns * 2, created_after_ms=300)
-    agent = ScriptedClinicAgent([ScriptedTool("book_appointment", {"confirmation_id": "CONF-1234"})])
+@pytest.mark.parametrize(("created_after_ms", "stall_s"), [(300, 0), (100, 0.3)])
+def test_a_slow_answer_is_not_talked_over(created_after_ms: int, stall_s: float) -> None:
+    """Be the model slow or the loop stalled, the caller waits for the answer after a tool. A session just stalled calls itself idle."""
+    turns = ((Call("book_appointment"),), (Say("Booked.", 200, 100),))
+    script = CallScript(turns=turns * 2, created_after_ms=created_after_ms)
+    agent = ScriptedClinicAgent([ScriptedTool("book_appointment", {"confirmation_id": "CONF-1234"}, takes_ms=40)])
+
+    def stall(event: dict[str, Any]) -> None:
+        if event["type"] == "conversation.item.added":
+            time.sleep(stall_s)
 
     def attach(session: Any, _: object) -> None:
-        session.on("function_tools_executed", lambda _: time.sleep(0.3))  # after which the session calls itself idle
+        open_session = session.llm.session
+
+        def opened(**options: Any) -> Any:
+            realtime = open_session(**options)
+            realtime.on("openai_server_event_received", stall)
+            return realtime
+
+        session.llm.session = opened
 
     async def run() -> Any:
         azure = AzureRealtime([script])
@@ -195,7 +207,7 @@ def test_a_slow_model_is_not_talked_over() -> None:
 
     outcome = play(run())
     assert [m.event for m in outcome.truth] == ONE_TURN * 2
-    assert outcome.truth[2].at_s - outcome.truth[1].at_s >= 0.3
+    assert outcome.truth[2].at_s - outcome.truth[1].at_s >= created_after_ms / 1000
 
 
 def test_a_scripted_tool_without_a_result_asks_the_real_one() -> None:

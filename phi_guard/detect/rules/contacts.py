@@ -8,8 +8,7 @@ from phi_guard.detect.checksums import digits_of, ipv6
 from phi_guard.detect.rule import PatternRule
 
 _TLD: Final = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|me|health|care|clinic|ch|fr|de|at|it|es|be|nl|uk|eu|us|ca|au|in"
-    "|example|test"
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|me|health|care|clinic|ch|fr|de|at|it|es|be|nl|uk|eu|us|ca|au|in|example|test"
 )
 _WORD_TLD: Final = (".it", ".in", ".at", ".me", ".be", ".us", ".test", ".care", ".health", ".example")
 _GAP: Final = r"[\s.\-‐-―()/]{0,3}"

@@ -21,8 +21,7 @@ _ORDINAL: Final = (
 _DAY: Final = rf"(?:the\s)?(?:[0-3]?\d(?:st|nd|rd|th|er|\.)?|{_ORDINAL})(?!\d)"
 _ONES: Final = "oh|o|one|two|three|four|five|six|seven|eight|nine"
 _TENS: Final = (
-    "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy"
-    "|eighty|ninety"
+    "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 )
 _YEAR: Final = (
     rf"(?:(?:18|19|20)\d\d\b|['’]\d\d\b|\d\d\b(?![:/.]\d)|(?:nineteen|twenty|two thousand)(?:[\s-](?:and|{_TENS}|{_ONES}"

@@ -17,8 +17,7 @@ _NOT_A_STREET: Final = (
 _WORD: Final = rf"(?!(?:{_NOT_A_STREET})\b)[^\W\d_][\w'’.-]{{0,30}}"
 _STATE: Final = "A[AEKLPRZ]|C[AOT]|DE|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY]|DC"
 _FRENCH: Final = (
-    "rue|avenue|boulevard|bd|chemin|quai|impasse|allée|allee|route de|route du|route des|place de|place du|place des"
-    "|sentier|ruelle"
+    "rue|avenue|boulevard|bd|chemin|quai|impasse|allée|allee|route de|route du|route des|place de|place du|place des|sentier|ruelle"
 )
 
 RULES: Final = (
