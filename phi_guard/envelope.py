@@ -41,7 +41,7 @@ INSTANT: Final = Pattern(_INSTANT)
 DOTTED_ORDER: Final = re.compile(rf"(\d{{8}}T\d{{12}}Z{_UUID})(\.\d{{8}}T\d{{12}}Z{_UUID}){{0,3}}")
 # A name out of configuration; no long run of digits fits.
 _LABEL: Final = Pattern(r"(?!.*\d{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}")
-_VERSION: Final = Pattern(r"\d{1,4}(?:\.\d{1,4}){0,3}(?:[-+.]?(?:a|b|rc|dev|post)\d{0,3})?")
+_VERSION: Final = Pattern(r"\d{1,4}(?:\.\d{1,3}){0,2}(?:[-+.]?(?:a|b|rc|dev|post)\d{0,3})?")  # too short for any national number
 _MS: Final = Number(0, 86_400_000)
 _COUNT: Final = Number(0, 10_000_000)
 _USD: Final = Number(0, 100_000)

@@ -116,9 +116,7 @@ class Gate:
         redaction = redact_tool(policy, bare, payload.data, detector.find)
         return self._mint("tool", _span_name(payload.name, policy), redaction.value, redaction.notes)
 
-    def _clear_span(
-        self, payload: Payload, frame: dict[str, object], notes: list[Note], policy: Policy, detector: Detector
-    ) -> Cleared:
+    def _clear_span(self, payload: Payload, frame: dict[str, object], notes: list[Note], policy: Policy, detector: Detector) -> Cleared:
         name = str(frame["name"])
         if name.startswith(envelope.TOOL_PREFIX):
             sides = {side: payload.data[side] for side in ("inputs", "outputs") if side in payload.data}

@@ -37,9 +37,7 @@ class Redaction:
     notes: tuple[Note, ...]
 
 
-def redact_tool(
-    policy: Policy, tool: str, data: Mapping[str, object], find: Find, known: KnownValues | None = None
-) -> Redaction:
+def redact_tool(policy: Policy, tool: str, data: Mapping[str, object], find: Find, known: KnownValues | None = None) -> Redaction:
     """Redact one tool call.
 
     Args:

@@ -16,12 +16,17 @@ scalars = st.one_of(
 keys = st.one_of(
     st.text(max_size=20),
     st.integers(),
-    st.sampled_from(["patient_name", "phone", "notes", "reason_for_visit", "doctor_name", "appointment_datetime", "confirmation_id", "result"]),
+    st.sampled_from(
+        ["patient_name", "phone", "notes", "reason_for_visit", "doctor_name", "appointment_datetime", "confirmation_id", "result"]
+    ),
 )
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.tuples(inner, inner), st.dictionaries(keys, inner, max_size=5), st.sets(st.text(max_size=5), max_size=3)
+        st.lists(inner, max_size=4),
+        st.tuples(inner, inner),
+        st.dictionaries(keys, inner, max_size=5),
+        st.sets(st.text(max_size=5), max_size=3),
     ),
     max_leaves=20,
 )

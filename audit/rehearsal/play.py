@@ -55,9 +55,7 @@ class Played:
     busy: Cost
 
 
-async def play_calls(
-    calls: Sequence[PlannedCall], recorder: Recorder | None, *, at_once: int, probe: Probe | None = None
-) -> Played:
+async def play_calls(calls: Sequence[PlannedCall], recorder: Recorder | None, *, at_once: int, probe: Probe | None = None) -> Played:
     """Play calls and wait for the last to end.
 
     Args:

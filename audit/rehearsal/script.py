@@ -131,10 +131,7 @@ def plan(value: object, name: str = "script") -> tuple[PlannedCall, ...]:
     except RecursionError:
         msg = f"{name}: nested too deeply to be played"
         raise ScriptError(msg) from None
-    return tuple(
-        PlannedCall(call.consent, call.greets, tuple(_turn(turn) for turn in call.turns))
-        for call in script.calls
-    )
+    return tuple(PlannedCall(call.consent, call.greets, tuple(_turn(turn) for turn in call.turns)) for call in script.calls)
 
 
 def _turn(row: _TurnRow) -> PlannedTurn:

@@ -104,7 +104,12 @@ class Broken:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [(RuntimeError(CANARY), "gate_fault"), (DetectorUnavailable("gone"), "detector_unavailable"), (RecursionError(), "gate_fault"), (MemoryError(), "gate_fault")],
+    [
+        (RuntimeError(CANARY), "gate_fault"),
+        (DetectorUnavailable("gone"), "detector_unavailable"),
+        (RecursionError(), "gate_fault"),
+        (MemoryError(), "gate_fault"),
+    ],
 )
 def test_a_fault_costs_the_content_and_not_the_span(fault, reason):
     """The skeleton keeps name, ids and times, and holds nothing of the payload."""
@@ -125,7 +130,11 @@ def test_a_shut_gate_withholds_everything():
     assert (outcome.reason, json.loads(outcome.skeleton.body)["name"]) == ("policy_unreadable", "tool.unknown")
 
 
-@given(kind=st.one_of(st.sampled_from(["tool", "span", "span_update", "void"]), st.text()), name=st.one_of(ours.tool_names, st.text()), data=ours.values)
+@given(
+    kind=st.one_of(st.sampled_from(["tool", "span", "span_update", "void"]), st.text()),
+    name=st.one_of(ours.tool_names, st.text()),
+    data=ours.values,
+)
 @settings(max_examples=300, deadline=None)
 def test_it_never_raises(gate, kind, name, data):
     """Whatever is offered, there is an outcome, and a withheld one gives a reason from the closed list."""
@@ -149,7 +158,9 @@ def test_it_never_raises_on_what_is_no_payload_at_all(gate):
 
 def test_values_known_in_a_call_are_known_until_it_is_forgotten(gate):
     """A name given to one tool is redacted from the notes of the next, and no longer once the call is over."""
-    note = span("tool.cancel_appointment", inputs={"reason": "Vwpfm is ill"}, id=TRACE[:-1] + "3", dotted_order=RUN["dotted_order"][:-1] + "3")
+    note = span(
+        "tool.cancel_appointment", inputs={"reason": "Vwpfm is ill"}, id=TRACE[:-1] + "3", dotted_order=RUN["dotted_order"][:-1] + "3"
+    )
     gate.clear(span(inputs={"patient_name": CANARY}))
     assert "Vwpfm" not in gate.clear(note).body.decode()
     gate.forget(TRACE)

@@ -63,7 +63,8 @@ def test_a_field_nobody_named_loses_its_key_and_its_value(tool, key, value, deep
 
 
 @pytest.mark.parametrize(
-    "value", [CANARY, 41795551234, 41795551234.5, b"zqxjk", [CANARY], (CANARY,), {CANARY}, {"patient_name": CANARY}, {CANARY: 1}, object(), True]
+    "value",
+    [CANARY, 41795551234, 41795551234.5, b"zqxjk", [CANARY], (CANARY,), {CANARY}, {"patient_name": CANARY}, {CANARY: 1}, object(), True],
 )
 def test_a_redacted_field_says_nothing_whatever_its_type(value):
     """Strings, numbers, bytes, containers and objects alike become the marker."""
@@ -134,7 +135,12 @@ def test_a_text_too_long_to_judge_is_not_sent():
 
 def test_a_detector_that_never_rests_costs_the_whole_text():
     """Where every look finds something new, nothing of the text is sent."""
-    assert scrub("a b c d e f g h", lambda t: [Detection(0, 1, "X", 1, "t")] if t[:1].isalpha() else [Detection(len(t) - 1, len(t), "X", 1, "t")]) == MARKER
+    assert (
+        scrub(
+            "a b c d e f g h", lambda t: [Detection(0, 1, "X", 1, "t")] if t[:1].isalpha() else [Detection(len(t) - 1, len(t), "X", 1, "t")]
+        )
+        == MARKER
+    )
 
 
 def test_markers_are_never_judged():
@@ -179,5 +185,7 @@ def test_notes_name_fields_and_never_values():
 
 def test_notes_tell_text_that_passed_from_text_that_was_changed():
     """Redactions are counted where something was redacted, not where something was looked at."""
-    notes = redact_tool(POLICY, "book_appointment", {"inputs": {"notes": "a mild cough", "reason_for_visit": "call +41 79 555 12 34"}}, FIND).notes
+    notes = redact_tool(
+        POLICY, "book_appointment", {"inputs": {"notes": "a mild cough", "reason_for_visit": "call +41 79 555 12 34"}}, FIND
+    ).notes
     assert {(n.field, n.action) for n in notes} == {("notes", "pass"), ("reason_for_visit", "truncate")}

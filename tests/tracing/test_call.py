@@ -88,14 +88,25 @@ def test_an_ordinary_call_is_recorded_as_it_happened(dialect):
     assert len(records.of(UserTurn)) == 1
     greeting, answer = records.of(AgentTurn)
     assert (greeting.origin, greeting.ttft_ms) == ("agent", None)
-    assert (answer.origin, answer.outcome, answer.responses, answer.tool_calls, answer.deployment) == ("vad", "answered", 2, 2, "gpt-realtime")
+    assert (answer.origin, answer.outcome, answer.responses, answer.tool_calls, answer.deployment) == (
+        "vad",
+        "answered",
+        2,
+        2,
+        "gpt-realtime",
+    )
     assert answer.output_audio == 22
     stops = [m.at_s for m in outcome.truth if m.event == "speech_stopped"]
     sounds = [m.at_s for m in outcome.truth if m.event == "first_audio"]
     assert abs(answer.ttft_ms - (sounds[-1] - stops[-1]) * 1000) < 50
     booked, cancelled = sorted(records.of(ToolCall), key=lambda tool: tool.tool)
     assert (booked.status, booked.arguments, booked.output) == ("ok", '{"patient_name": "Zqxjk"}', "{'confirmation_id': 'CONF-1234'}")
-    assert (cancelled.status, cancelled.error_type, cancelled.error_message, cancelled.output) == ("error", "LookupError", "tool_raised", "")
+    assert (cancelled.status, cancelled.error_type, cancelled.error_message, cancelled.output) == (
+        "error",
+        "LookupError",
+        "tool_raised",
+        "",
+    )
     assert {tool.at[-2][1] for tool in (booked, cancelled)} == {answer.id}
     assert {record.at[0][1] for record in records.all} == {call.id}
     ended = records.of(CallEnded)[0]
@@ -106,7 +117,11 @@ def test_an_ordinary_call_is_recorded_as_it_happened(dialect):
 def test_the_six_real_tools_work_untouched(tmp_path):
     """The clinic's own agent books through the real booking system with the tracer attached."""
     when = "2030-03-04T10:00"
-    script = [(Say("Hello.", 100),), (ModelCall("check_availability", {"doctor_name": "Dr. Lee", "appointment_datetime": when}),), (Say("Yes.", 100),)]
+    script = [
+        (Say("Hello.", 100),),
+        (ModelCall("check_availability", {"doctor_name": "Dr. Lee", "appointment_datetime": when}),),
+        (Say("Yes.", 100),),
+    ]
     records = Records()
     outcome, call = play(ClinicAgent(), script, records)
     (tool,) = records.of(ToolCall)

@@ -74,7 +74,16 @@ def test_a_caller_who_goes_on_or_breaks_in_before_the_sound_makes_no_sample():
 
 def test_sound_of_an_older_answer_does_not_answer_a_new_turn():
     """Only a response born after the stop counts."""
-    line = Line().created(500, "old").audio(600, "old").stopped(1000).audio(1050, "old").created(1100, "new").audio(1500, "new").done(1600, "new")
+    line = (
+        Line()
+        .created(500, "old")
+        .audio(600, "old")
+        .stopped(1000)
+        .audio(1050, "old")
+        .created(1100, "new")
+        .audio(1500, "new")
+        .done(1600, "new")
+    )
     assert [turn.ttft_ns for turn in line.answers] == [None, 500 * MS]
 
 
@@ -89,7 +98,7 @@ def test_a_tool_turn_is_one_turn_and_tells_its_parts():
 
 
 def test_a_preamble_before_a_tool_is_the_first_sound():
-    """"Let me check" is what the caller hears first."""
+    """ "Let me check" is what the caller hears first."""
     line = Line().stopped(1000).created(1100).audio(1200).called(1250).done(1300).created(1500, "r2").audio(1700, "r2").done(1800, "r2")
     assert [(turn.ttft_ns, turn.responses) for turn in line.answers] == [(200 * MS, 2)]
 
@@ -113,7 +122,9 @@ def test_a_manual_turn_starts_at_the_commit_and_is_marked():
     line.tracker.see_client("input_audio_buffer.commit", 1000 * MS)
     line.created(1100).audio(1250).done(1300)
     assert [(turn.ttft_ns, turn.origin) for turn in line.answers] == [(250 * MS, "commit")]
-    line = Line().at(0, "session.updated", session={"audio": {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}})
+    line = Line().at(
+        0, "session.updated", session={"audio": {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 300}}}}
+    )
     line.tracker.see_client("input_audio_buffer.commit", 1000 * MS)
     line.created(1100).audio(1250).done(1300)
     assert [turn.ttft_ns for turn in line.answers] == [None]
@@ -131,7 +142,12 @@ def test_a_new_connection_forgets_what_was_open():
 def test_every_response_is_billed_once_cancelled_and_late_ones_too():
     """Cached tokens are a part of the input; an answer whose turn is closed is still paid for."""
     usage = {
-        "input_token_details": {"text_tokens": 80, "audio_tokens": 40, "cached_tokens": 64, "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4}},
+        "input_token_details": {
+            "text_tokens": 80,
+            "audio_tokens": 40,
+            "cached_tokens": 64,
+            "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4},
+        },
         "output_token_details": {"text_tokens": 5, "audio_tokens": 20},
     }
     line = Line().created(100, "old").stopped(200).done(300, "old", usage=usage)

@@ -52,7 +52,11 @@ SCRIPT = {
                     "tools": [
                         {"name": "book_appointment", "args": EVERYTHING, "result": EVERYTHING, "takes_ms": 10},
                         {"name": "check_availability", "args": DEEP, "result": [NAME, NUMBER, DEEP]},
-                        {"name": "get_medical_guidelines", "args": {"symptoms": f"{NAME} coughs"}, "result": f"Tell {NAME} on {PHONE} to rest"},
+                        {
+                            "name": "get_medical_guidelines",
+                            "args": {"symptoms": f"{NAME} coughs"},
+                            "result": f"Tell {NAME} on {PHONE} to rest",
+                        },
                     ],
                     "agent": {"speech_ms": 200, "first_audio_after_ms": 50, "says": f"Booked, {NAME}."},
                 },
@@ -67,7 +71,10 @@ SCRIPT = {
                 },
             ],
         },
-        {"consent": "refused", "turns": [{"tools": [{"name": "book_appointment", "args": EVERYTHING, "result": "ok"}], "agent": {"speech_ms": 100}}]},
+        {
+            "consent": "refused",
+            "turns": [{"tools": [{"name": "book_appointment", "args": EVERYTHING, "result": "ok"}], "agent": {"speech_ms": 100}}],
+        },
     ]
 }
 
@@ -160,7 +167,9 @@ def test_a_scan_of_it_finds_nothing_and_is_not_yet_a_go(played, tmp_path):
     _, store = played
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LANG")} | {"LANGSMITH_API_KEY": "k"}
     command = [sys.executable, "-m", "audit", "scan", "--project", "medical-voice-agent-dev", "--endpoint", store.url, "--env", "dev"]
-    done = subprocess.run([*command, "--format", "json", "--known-answers", "3"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*command, "--format", "json", "--known-answers", "3"], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     report = json.loads(done.stdout)
     assert report["findings"] == [], done.stdout
     assert (done.returncode, report["verdict"]["state"]) == (3, "UNPROVEN")
