@@ -20,6 +20,7 @@ class Cost:
     p99: float
     max: float
     n: int
+    cpu_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How late the event loop's ticks came, p99 in microseconds, while recording and idle."""
+    """How late the event loop's ticks came, p99 in microseconds: in calls with the tracer, and in the same calls without it."""
 
     p99: float
-    idle_p99: float
+    untraced_p99: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class _Cost(_Part):
     p99: _Micros
     max: _Micros
     n: _Count
+    cpu_max: _Micros | None = None
 
 
 class _Spans(_Part):
@@ -33,7 +34,7 @@ class _Spans(_Part):
 
 class _Lateness(_Part):
     p99: _Micros
-    idle_p99: _Micros
+    untraced_p99: _Micros | None = None
 
 
 class _Canaries(_Part):
@@ -66,9 +67,9 @@ def read(path: Path) -> Rehearsal:
     cost, spans, late, seen = file.overhead_us, file.spans, file.loop_lateness_us, file.canaries
     return Rehearsal(
         calls=file.calls,
-        overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n) if cost else None,
+        overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max) if cost else None,
         spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values())) if spans else None,
-        loop_lateness_us=Lateness(late.p99, late.idle_p99) if late else None,
+        loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
         canaries=Canaries(seen.planted, seen.arrived) if seen else None,
     )

@@ -177,15 +177,14 @@ def _typed(gate: Gate, evidence: Evidence) -> _Answer:
 @_census
 def _drop(gate: Gate, evidence: Evidence) -> _Answer:
     population = evidence.population
-    offered, lost = population.offered, population.lost
-    told = "as the traces' ends report"
+    told = [(population.lost, population.offered, "as the traces' ends report")]
     if evidence.rehearsal is not None and evidence.rehearsal.spans is not None:
-        spans = evidence.rehearsal.spans
-        offered, lost = offered + spans.offered, lost + spans.lost
-        told += " and the rehearsal"
-    if not offered:
+        told.append((evidence.rehearsal.spans.lost, evidence.rehearsal.spans.offered, "in the rehearsal"))
+    shares = [(lost / offered, f"{lost} of {offered} spans lost {where}") for lost, offered, where in told if offered]
+    if not shares:
         return "unproven", None, "no trace reports how many spans were offered"
-    state, measured, why = _against(gate, lost / offered, f"{lost} of {offered} spans lost, {told}")
+    # The same spans may be in both accounts, so they are not added up: the worse one counts.
+    state, measured, why = _against(gate, max(share for share, _ in shares), "; ".join(words for _, words in shares))
     if state == "proven" and population.uncounted:
         return "unproven", measured, f"{population.uncounted} traces report no counts"
     return _unless_open(evidence, state, measured, why)
@@ -233,16 +232,29 @@ def _p99(rehearsal: Rehearsal) -> tuple[float | None, str]:
     return (cost.p99, f"p50 {cost.p50:.1f} µs, p99 {cost.p99:.1f} µs of {cost.n} operations") if cost and cost.n else (None, "its overhead")
 
 
-def _max(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    cost = rehearsal.overhead_us
-    return (cost.max, f"longest of {cost.n} operations {cost.max:.1f} µs") if cost and cost.n else (None, "its overhead")
+def _max(gate: Gate, evidence: Evidence) -> _Answer:
+    def longest(rehearsal: Rehearsal) -> tuple[float | None, str]:
+        cost = rehearsal.overhead_us
+        return (cost.max, f"longest of {cost.n} operations {cost.max:.1f} µs") if cost and cost.n else (None, "its overhead")
+
+    state, measured, why = _rehearsed(longest)(gate, evidence)
+    cost = evidence.rehearsal.overhead_us if evidence.rehearsal else None
+    if state == "failed" and cost and cost.cpu_max is not None and gate.bar is not None and cost.cpu_max <= gate.bar:
+        return "unproven", measured, f"{why}, of which {cost.cpu_max:.1f} µs on the processor; run it on a machine with nothing else to do"
+    return state, measured, why
 
 
-def _lateness(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    late = rehearsal.loop_lateness_us
-    if late is None:
-        return None, "the event loop's lateness"
-    return max(0.0, late.p99 - late.idle_p99), f"p99 {late.p99:.0f} µs, idle {late.idle_p99:.0f} µs"
+def _lateness(gate: Gate, evidence: Evidence) -> _Answer:
+    def added(rehearsal: Rehearsal) -> tuple[float | None, str]:
+        late = rehearsal.loop_lateness_us
+        if late is None:
+            return None, "the event loop's lateness with and without a tracer"
+        return max(0.0, late.p99 - late.untraced_p99), f"p99 {late.p99:.0f} µs traced, {late.untraced_p99:.0f} µs untraced"
+
+    state, measured, why = _rehearsed(added)(gate, evidence)
+    if state == "failed" and measured is not None and measured <= gate.settings.get("fails_above", 0.0):
+        return "unproven", measured, f"{why}; run it on a machine with nothing else to do, with more calls"
+    return state, measured, why
 
 
 def _crashes(rehearsal: Rehearsal) -> tuple[float | None, str]:
@@ -278,8 +290,8 @@ CHECKS: Final[Mapping[str, Callable[[Gate, Evidence], _Answer]]] = {
     "trace_complete": _complete,
     "errors_typed": _typed,
     "overhead_p99_us": _rehearsed(_p99),
-    "overhead_max_us": _rehearsed(_max),
-    "loop_lateness_us": _rehearsed(_lateness),
+    "overhead_max_us": _max,
+    "loop_lateness_us": _lateness,
     "span_drop": _drop,
     "agent_survives": _rehearsed(_crashes),
     "alerts_fire": _absent("alerts that fired"),

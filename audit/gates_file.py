@@ -24,6 +24,7 @@ class _Gate(BaseModel):
     at_least: float | None = None
     calls_per_day: float | None = None
     fixed_usd: float | None = None
+    fails_above: float | None = None
 
     @model_validator(mode="after")
     def _one_bar(self) -> _Gate:
@@ -70,5 +71,5 @@ def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
 
 def _compiled(name: str, gate: _Gate) -> Gate:
     bound = next((b for b in _BOUNDS if getattr(gate, b) is not None), "")
-    settings = {key: value for key in ("calls_per_day", "fixed_usd") if (value := getattr(gate, key)) is not None}
+    settings = {key: value for key in ("calls_per_day", "fixed_usd", "fails_above") if (value := getattr(gate, key)) is not None}
     return Gate(name, gate.asks, gate.source, gate.evidence, getattr(gate, bound) if bound else None, bound, settings)

@@ -14,7 +14,9 @@ import click
 from audit import exits
 
 
-@click.command(epilog="Exit codes: 0 everything was delivered, 2 usage, script or settings, 3 something was not, 130 interrupted.")
+@click.command(
+    epilog="Exit codes: 0 all was delivered, 1 a canary arrived in clear, 2 usage, script or settings, 3 not all was, 130 interrupted."
+)
 @click.option("--calls", type=click.IntRange(1, 10_000), help="How many calls.  [default: the script's, or 3]")
 @click.option("--minutes", type=click.FloatRange(0, 120), default=0.0, help="About how long each call lasts; turns are repeated.")
 @click.option("--at-once", type=click.IntRange(1, 200), default=10, show_default=True, help="Calls that run at the same time.")
@@ -25,11 +27,12 @@ from audit import exits
 @click.option("--policy", type=click.Path(), envvar="PHI_GUARD_POLICY", show_envvar=True, help="Policy.  [default: clinic.yaml as shipped]")
 @click.option("--endpoint", envvar="LANGSMITH_ENDPOINT", show_envvar=True, help="LangSmith's address, or a local trace store's.")
 @click.option("--measure/--no-measure", default=True, show_default=True, help="Time recording beside LangSmith's client (ten seconds).")
+@click.option("--deliver", type=click.FloatRange(0, 3600), default=60.0, show_default=True, help="Seconds the endpoint has to take all.")
 @click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the evidence.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the evidence there, not to stdout.")
 def rehearse(
     calls: int | None, minutes: float, at_once: int, script: Path | None, seed: int, project: str | None, env: str | None,
-    policy: str | None, endpoint: str | None, measure: bool, fmt: str, output: Path | None,
+    policy: str | None, endpoint: str | None, measure: bool, deliver: float, fmt: str, output: Path | None,
 ) -> int:  # fmt: skip
     """Play real agent calls against a stand-in for Azure, send their traces, and measure what that cost.
 
@@ -65,7 +68,16 @@ def rehearse(
     planned = tuple(lengthen(call, minutes) for call in repeat_calls(planned, calls or len(planned)))
     try:
         evidence = hold(
-            planned, at_once=at_once, say=_say, project=project, env=env, policy=policy, endpoint=endpoint, api_key=key, measure=measure
+            planned,
+            at_once=at_once,
+            say=_say,
+            project=project,
+            env=env,
+            policy=policy,
+            endpoint=endpoint,
+            api_key=key,
+            measure=measure,
+            deliver_s=deliver,
         )
     except ValueError as fault:
         raise click.UsageError(str(fault)) from None
@@ -83,6 +95,8 @@ def rehearse(
             output.write_text(text, encoding="utf-8")
         except OSError as fault:
             raise click.UsageError(f"{output}: cannot be written ({fault.strerror})") from None
+    if evidence.canaries is not None and evidence.canaries.arrived:
+        return exits.NO_GO
     return exits.UNPROVEN if evidence.problems or not evidence.spans.adds_up else exits.GO
 
 

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from audit.rehearsal.canary import Canaries, collect, follow
 from audit.rehearsal.play import Played, play_calls
 from audit.rehearsal.script import PlannedCall
 from audit.rehearsal.timing import Cost, measure_overhead, summarise
-from phi_guard.errors import PhiGuardError
+from phi_guard.errors import PhiGuardError, PolicyError
+from phi_guard.policy import load_policy, shipped
 from phi_guard.switch import FileSwitch, default_path
 from tracing.launch import RelayHandle, launch
 from tracing.recorder import Recorder, Tally
@@ -29,6 +31,8 @@ RIVAL_N: Final = 400
 CONTROL_CALLS: Final = 10
 """How many of the calls are also played without a tracer, for the event loop's lateness to be compared with."""
 READY_S: Final = 60.0
+READ_BACK_S: Final = 20.0
+"""How long to wait until what was delivered can also be read."""
 Say = Callable[[str], None]
 
 
@@ -73,6 +77,7 @@ class Evidence:
     loop_lateness_us: dict[str, float]
     ttft_ms: list[float]
     ttft_error_ms: float | None
+    canaries: Canaries | None
     relay_state: str
     relay_fault: str
     problems: list[str] = field(default_factory=list)
@@ -120,14 +125,23 @@ def rehearse(
         settings = read_settings(runtime=where, project=project, env=env, policy=policy, endpoint=endpoint)
         switch = _switch(settings, say)
         settings = replace(settings, switch=switch)
-        key = {"LANGSMITH_API_KEY": api_key} if api_key else {}
-        relay = launch(settings, {**os.environ, "PHI_GUARD_SWITCH": str(switch), **key})
+        key = api_key or os.environ.get("LANGSMITH_API_KEY", "")
+        relay = launch(settings, {**os.environ, "PHI_GUARD_SWITCH": str(switch), "LANGSMITH_API_KEY": key})
         try:
             say("the relay loads its models")
             if not relay.wait_ready(READY_S):
                 msg = f"the relay does not serve; read {settings.runtime / 'relay.log'}, and set PHI_GUARD_RUNTIME_DIR to keep it"
                 raise RehearsalError(msg)
-            return _hold(calls, settings, relay, at_once=at_once, say=say, measure=measure, deliver_s=deliver_s)
+            return _hold(
+                calls,
+                settings,
+                relay,
+                at_once=at_once,
+                say=say,
+                measure=measure,
+                deliver_s=deliver_s,
+                api_key=key,
+            )
         finally:
             relay.stop()
 
@@ -145,7 +159,15 @@ def _switch(settings: Settings, say: Say) -> Path:
 
 
 def _hold(
-    calls: Sequence[PlannedCall], settings: Settings, relay: RelayHandle, *, at_once: int, say: Say, measure: bool, deliver_s: float
+    calls: Sequence[PlannedCall],
+    settings: Settings,
+    relay: RelayHandle,
+    *,
+    at_once: int,
+    say: Say,
+    measure: bool,
+    deliver_s: float,
+    api_key: str,
 ) -> Evidence:
     started, began = datetime.now(UTC), time.monotonic()
     costs: dict[str, list[int]] = {"record": [], "handler": []}
@@ -161,6 +183,7 @@ def _hold(
         recorder.drain(deliver_s)
         answer = _settled(relay, deliver_s)
         tally = recorder.tally()
+        canaries = _follow(calls, played, answer, settings, api_key=api_key, since=started)
     finally:
         recorder.close()
     none = Cost(0.0, 0.0, 0.0, 0)
@@ -191,9 +214,10 @@ def _hold(
         loop_lateness_us=_lateness(played, control),
         ttft_ms=[value for call in played.calls for value in call.ttft_ms],
         ttft_error_ms=max((call.ttft_error_ms for call in played.calls if call.ttft_error_ms is not None), default=None),
+        canaries=canaries,
         relay_state=answer.state if answer else "silent",
         relay_fault=answer.fault if answer else "",
-        problems=_problems(played, answer, tally),
+        problems=_problems(played, answer, tally, canaries),
     )
 
 
@@ -205,6 +229,20 @@ def _lateness(played: Played, control: Played | None) -> dict[str, float]:
         late |= {"untraced_p50": untraced.p50, "untraced_p99": untraced.p99, "untraced_max": untraced.max, "untraced_n": untraced.n}
         late |= {"idle_p99": idle.p99, "idle_max": idle.max}
     return late
+
+
+def _follow(
+    calls: Sequence[PlannedCall], played: Played, answer: Answer | None, settings: Settings, *, api_key: str, since: datetime
+) -> Canaries | None:
+    """What became of the canaries; None when not everything has arrived, or the policy that would name them cannot be read."""
+    if answer is None or answer.ledger.pending or not answer.ledger.delivered:
+        return None
+    try:
+        policy = load_policy(settings.policy or shipped("clinic.yaml"), env=settings.env)
+    except PolicyError:
+        return None
+    traces = [call.trace_id for call in played.calls]
+    return follow(collect(calls, policy), traces, settings, api_key=api_key, since=since, seconds=READ_BACK_S)
 
 
 def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
@@ -228,9 +266,11 @@ def _spans(answer: Answer | None, tally: Tally) -> Spans:
     return Spans(ledger.offered, ledger.delivered, ledger.withheld, ledger.pending, dict(ledger.dropped), adds_up=agree)
 
 
-def _problems(played: Played, answer: Answer | None, tally: Tally) -> list[str]:
+def _problems(played: Played, answer: Answer | None, tally: Tally, canaries: Canaries | None) -> list[str]:
     """What a person should know before believing the rest."""
     problems = [f"a call ended with {call.crashed}" for call in played.calls if call.crashed]
+    if canaries is not None and canaries.arrived:
+        problems.append(f"{canaries.arrived} canaries arrived in clear")
     if answer is None:
         return [*problems, "the relay no longer answers"]
     if answer.fault:

@@ -25,6 +25,8 @@ def render_evidence(evidence: Evidence, *, width: int = 100, colour: bool = Fals
     if evidence.ttft_ms:
         error = "not paired" if evidence.ttft_error_ms is None else f"within {evidence.ttft_error_ms} ms of the stand-in's clock"
         console.print(f"TTFT-A: {len(evidence.ttft_ms)} answers, {min(evidence.ttft_ms):.0f} to {max(evidence.ttft_ms):.0f} ms, {error}")
+    if evidence.canaries is not None:
+        console.print(f"canaries: {evidence.canaries.arrived} of {evidence.canaries.planted} arrived in clear")
     for problem in evidence.problems:
         console.print(f"- {problem}")
     table = Table("cost on the agent's thread, microseconds", "p50", "p99", "max", "n", box=box.SIMPLE, pad_edge=False)

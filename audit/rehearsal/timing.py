@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,12 +28,13 @@ TICK_S: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A distribution of durations, in microseconds."""
+    """A distribution of durations, in microseconds; ``cpu_max`` is the most that one of them took of the processor itself."""
 
     p50: float
     p99: float
     max: float
     n: int
+    cpu_max: float | None = None
 
 
 def summarise(nanoseconds: Sequence[int]) -> Cost:
@@ -50,13 +51,14 @@ def summarise(nanoseconds: Sequence[int]) -> Cost:
 
 async def time_paced(operation: Callable[[int], object], n: int) -> Cost:
     """Time an operation ``n`` times on the running loop, with a pause after each, as calls come in a conversation."""
-    took = []
+    took, worked = [], []
     for i in range(n):
-        began = time.perf_counter_ns()
+        began_working, began = time.thread_time_ns(), time.perf_counter_ns()
         operation(i)
         took.append(time.perf_counter_ns() - began)
+        worked.append(time.thread_time_ns() - began_working)
         await asyncio.sleep(PACE_S)
-    return summarise(took)
+    return replace(summarise(took), cpu_max=round(max(worked, default=0) / 1000, 2))
 
 
 async def measure_lateness(until: asyncio.Event, seconds: float = 3600.0) -> Cost:
