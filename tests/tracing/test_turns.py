@@ -98,7 +98,7 @@ def test_a_tool_turn_is_one_turn_and_tells_its_parts():
 
 
 def test_a_preamble_before_a_tool_is_the_first_sound():
-    """ "Let me check" is what the caller hears first."""
+    """What is said before the tool runs ("let me check") is what the caller hears first."""
     line = Line().stopped(1000).created(1100).audio(1200).called(1250).done(1300).created(1500, "r2").audio(1700, "r2").done(1800, "r2")
     assert [(turn.ttft_ns, turn.responses) for turn in line.answers] == [(200 * MS, 2)]
 
