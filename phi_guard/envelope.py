@@ -34,14 +34,25 @@ ERROR_MESSAGES: Final = frozenset(
 )
 """The only error messages that exist. Exception text never leaves."""
 
+REASONS: Final = frozenset({"policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope"})
+"""Why content can be withheld."""
+
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_INSTANT: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+_INSTANT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z"
 UUID: Final = Pattern(_UUID)
 INSTANT: Final = Pattern(_INSTANT)
-DOTTED_ORDER: Final = re.compile(rf"(\d{{8}}T\d{{12}}Z{_UUID})(\.\d{{8}}T\d{{12}}Z{_UUID}){{0,3}}")
-# A name out of configuration; no long run of digits fits.
-_LABEL: Final = Pattern(r"(?!.*\d{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}")
-_VERSION: Final = Pattern(r"\d{1,4}(?:\.\d{1,3}){0,2}(?:[-+.]?(?:a|b|rc|dev|post)\d{0,3})?")  # too short for any national number
+_STEP: Final = f"[0-9]{{8}}T[0-9]{{12}}Z{_UUID}"
+DOTTED_ORDER: Final = re.compile(rf"{_STEP}(?:\.{_STEP}){{0,3}}")
+_NAME: Final = r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}"
+_PROJECT: Final = Pattern(_NAME)  # the relay's own setting; no long run of digits fits
+# A name out of an agent's configuration, such as gpt-4o-realtime-preview-2024-12-17: six digits, and those of one date since 2010.
+_LABEL: Final = Pattern(
+    r"(?=(?:[^0-9]*[0-9]){0,4}[^0-9]*(?:20[1-9][0-9][._-][0-9]{2}(?:[._-][0-9]{2})?(?![0-9])[^0-9]*)?(?:[0-9][^0-9]*){0,2}$)" + _NAME
+)
+# Eight digits at most: shorter than a telephone number with its area.
+_VERSION: Final = Pattern(r"(?!(?:[^0-9]*[0-9]){9})[0-9]{1,4}(?:\.[0-9]{1,3}){0,2}(?:[-+.]?(?:a|b|rc|dev|post)[0-9]{0,3})?")
+# Twelve random characters in LiveKit: seven digits in a row come up once in seventy thousand, in a telephone number always.
+_SID: Final = r"_(?!.*[0-9]{7})[A-Za-z0-9]{6,24}"
 _MS: Final = Number(0, 86_400_000)
 _COUNT: Final = Number(0, 10_000_000)
 _USD: Final = Number(0, 100_000)
@@ -83,13 +94,13 @@ METADATA: Final[Mapping[str, Shape]] = {
     "output_cut_chars": _COUNT,
     "output_text_tokens": _COUNT,
     "output_tokens": _COUNT,
-    "participant_sid": Pattern(r"PA_[A-Za-z0-9]{6,24}"),
+    "participant_sid": Pattern("PA" + _SID),
     "policy_digest": Pattern(r"[0-9a-f]{16}"),
     "reason": OneOf(
         frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed", "agent_lost", "unknown"})
     ),
     "responses": _COUNT,
-    "room_sid": Pattern(r"RM_[A-Za-z0-9]{6,24}"),
+    "room_sid": Pattern("RM" + _SID),
     "rtt_ms_max": _MS,
     "rtt_ms_p50": _MS,
     "rtt_ms_p95": _MS,
@@ -110,7 +121,7 @@ METADATA: Final[Mapping[str, Shape]] = {
     "ttft_source": OneOf(frozenset({"azure_events", "state"})),
     "turns": _COUNT,
     "vad_type": OneOf(frozenset({"server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"})),
-    "withheld": _LABEL,
+    "withheld": OneOf(REASONS),
 }
 """Metadata keys and what each may hold. Two more hold counts: ``redactions`` (by policy field) and ``usage_metadata`` (`USAGE`)."""
 
@@ -127,7 +138,7 @@ RUN: Final[Mapping[str, Shape]] = {
     "trace_id": UUID,
     "parent_run_id": UUID,
     "run_type": OneOf(frozenset({"chain", "llm", "tool"})),
-    "session_name": _LABEL,
+    "session_name": _PROJECT,
     "start_time": INSTANT,
     "end_time": INSTANT,
 }

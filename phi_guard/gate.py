@@ -19,9 +19,9 @@ from phi_guard.errors import DetectorUnavailable, SealBroken
 from phi_guard.known_values import KnownValues
 from phi_guard.model import _MINT, Cleared, Note, Outcome, Payload, Withheld
 from phi_guard.policy.compiled import Policy
-from phi_guard.redact import redact_tool
+from phi_guard.redact import plain, redact_tool
 
-REASONS: Final = frozenset({"policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope"})
+REASONS: Final = envelope.REASONS
 """Why content can be withheld."""
 KINDS: Final = frozenset({"tool", "span", "span_update"})
 VOID: Final = "void"
@@ -31,6 +31,8 @@ CALLS_MAX: Final = 1_000
 
 _ERROR: Final = re.compile(r"(\w{1,64}): (\w{1,64})")
 _SHUT: Final = "0" * 16
+_AROUND: Final = (*envelope.RUN, "dotted_order", "error", "events", "extra")
+_KEYS: Final = frozenset({*_AROUND, "name", "inputs", "outputs"})
 
 
 class Gate:
@@ -69,6 +71,7 @@ class Gate:
         """
         reason = "gate_fault"
         try:
+            payload = _taken(payload)
             if self._policy is None or self._detector is None:
                 reason = self._shut
             elif payload.kind == "tool":
@@ -100,7 +103,8 @@ class Gate:
         Raises:
             SealBroken: some byte differs from what was cleared, or another key sealed it.
         """
-        whole = all(isinstance(part, str) for part in (kind, name, policy)) and isinstance(body, bytes) and isinstance(seal, bytes)
+        # Exactly these types: a subclass can show one thing to the seal and another to the sink.
+        whole = all(type(part) is str for part in (kind, name, policy)) and type(body) is bytes and type(seal) is bytes
         if not whole or not hmac.compare_digest(seal, self._seal(kind, name, policy, body)):
             msg = "stored bytes are not what this gate cleared: drop them, and look at who can write to the outbox"
             raise SealBroken(msg)
@@ -137,6 +141,7 @@ class Gate:
     def _skeleton(self, payload: Payload, reason: str) -> Cleared:
         """Closed names, ids and times of a payload; nothing that was not matched against a closed shape."""
         try:
+            payload = _taken(payload)
             name = _span_name(payload.name, self._policy)
             if payload.kind == "tool":
                 return self._mint("tool", name, {"withheld": reason}, ())
@@ -158,6 +163,22 @@ class Gate:
     def _seal(self, kind: str, name: str, policy: str, body: bytes) -> bytes:
         head = f"{len(kind)}:{kind}{len(name)}:{name}{len(policy)}:{policy}".encode()
         return hashlib.blake2b(head + body, key=self._key[:64], digest_size=16).digest()
+
+
+def _taken(payload: Payload) -> Payload:
+    """The payload with its kind, its name and the run around its content read once, into Python's own types.
+
+    A subclass may answer differently each time it is asked; what is judged and what is sent must be the same. The two sides of the
+    content stay as they are: the walk takes its own copy. An unknown key's name is not kept.
+    """
+    kind, name, data = str.__str__(payload.kind), str.__str__(payload.name), payload.data
+    taken: dict[str, object] = {key: data[key] for key in ("inputs", "outputs") if key in data}
+    if kind != "tool":
+        taken |= {key: plain(value) for key in _AROUND if (value := data.get(key)) is not None}
+        strangers = sum(1 for key in data if key not in _KEYS)
+        if strangers:
+            taken["?"] = strangers
+    return Payload(kind, name, taken)
 
 
 def _span_name(name: str, policy: Policy | None) -> str:
@@ -192,8 +213,8 @@ def _frame(payload: Payload, policy: Policy | None) -> tuple[dict[str, object] |
     if events:
         frame["events"] = events
     frame["extra"] = {"metadata": _metadata(data, policy, notes)}
-    allowed = {*envelope.RUN, "dotted_order", "error", "events", "extra", "name", "inputs", "outputs"}
-    notes += [Note("?", "?", "drop") for key in data if key not in allowed]
+    if "?" in data:
+        notes.append(Note("?", "?", "drop"))
     if not name.startswith(envelope.TOOL_PREFIX):
         notes += [Note(f"{side}.?", "?", "drop") for side in ("inputs", "outputs") if data.get(side)]
     return frame, notes

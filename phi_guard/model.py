@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
 MARKER: Final = "<REDACTED>"
@@ -26,7 +26,7 @@ class Payload:
 
     kind: str
     name: str
-    data: Mapping[str, object]
+    data: Mapping[str, object] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ detectors find, is looked at again until they find nothing more, and is cut only
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -23,10 +24,21 @@ TEXT_MAX: Final = 20_000
 """Characters of one text that detectors look at: a longer ``scan`` text is redacted whole, a ``truncate`` text is read so far."""
 ROUNDS_MAX: Final = 5
 """How often a text is looked at again. One that still yields detections is redacted whole."""
+MARKS_MAX: Final = 300
+"""Markers a text may hold. The stretches between them are judged one by one, so a text with more is redacted whole."""
+JUDGED_MAX: Final = 40_000
+"""Characters of one tool call that detectors look at, a text counted as `JUDGED_MIN` at least; texts beyond are redacted whole."""
+JUDGED_MIN: Final = 100
+"""What looking at a short text costs, in characters."""
+NODES_MAX: Final = 100_000
+"""Parts of one value that are walked; a value may hold itself many times over."""
 UNKNOWN_SIDE: Final = "result"
 """The field a tool's bare result (a string, a list) is taken for."""
 
 _OMIT: Final = object()
+_OPAQUE: Final = object()
+_OBJECT: Final = re.compile(r"[A-Za-z_][\w.]{0,80}\([A-Za-z_]\w{0,80}=")
+_BLANK: Final = " \t\r\n\v\f\u00a0\ufeff\u200b\u2060"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +66,8 @@ def redact_tool(policy: Policy, tool: str, data: Mapping[str, object], find: Fin
     sides: dict[Side, object] = {}
     for side in ("inputs", "outputs"):
         if side in data:
-            given = data[side]
-            sides[side] = given if given is None or isinstance(given, Mapping) else {UNKNOWN_SIDE: given}
+            given = plain(data[side])
+            sides[side] = given if given is None or isinstance(given, dict) else {UNKNOWN_SIDE: given}
     for side, given in sides.items():
         if isinstance(given, Mapping):
             _learn(policy, tool, side, given, known)
@@ -65,6 +77,35 @@ def redact_tool(policy: Policy, tool: str, data: Mapping[str, object], find: Fin
         value[side] = None if given is None else walk.mapping(given, side, side, 0, top=True)  # type: ignore[arg-type]  # made above
     walk.settle()
     return Redaction(value, tuple(walk.notes))
+
+
+def plain(value: object) -> object:
+    """A copy in Python's own types, each part read once: no object of the caller's is asked a second time what it is.
+
+    What is no text, number, flag, mapping or sequence, lies too deep or comes after `NODES_MAX` parts becomes a thing no rule keeps.
+    """
+    room = NODES_MAX
+
+    def copied(value: object, depth: int) -> object:
+        nonlocal room
+        room -= 1
+        if value is None or value is True or value is False:
+            return value
+        if room < 0 or depth > DEPTH_MAX + 2:
+            return _OPAQUE
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            return int.__int__(value)
+        if isinstance(value, float):
+            return float.__float__(value)
+        if isinstance(value, Mapping):
+            return {str.__str__(k) if isinstance(k, str) else object(): copied(inner, depth + 1) for k, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [copied(inner, depth + 1) for inner in value]
+        return _OPAQUE
+
+    return copied(value, 0)
 
 
 def find_outside_markers(find: Find, text: str) -> list[Detection]:
@@ -81,7 +122,9 @@ def find_outside_markers(find: Find, text: str) -> list[Detection]:
 def scrub(text: str, find: Find) -> str:
     """The text with a marker for whatever is found in it, stable: scrubbing the result changes nothing."""
     for _ in range(ROUNDS_MAX):
-        found = find_outside_markers(find, text)
+        if text.count(MARKER) > MARKS_MAX:
+            return MARKER
+        found = [*find_outside_markers(find, text), *_stuck_markers(text)]
         if not found:
             return text
         text = _mask(text, found)
@@ -108,14 +151,32 @@ def cut(text: str, chars: int) -> str:
     return f"{kept}…" if kept else "…"
 
 
+def _stuck_markers(text: str) -> list[Detection]:
+    """Markers with a letter or digit at their side. None of ours has one: such a marker was given to us, and splits a word in two."""
+    found: list[Detection] = []
+    at = text.find(MARKER)
+    while at != -1:
+        end = at + len(MARKER)
+        if text[max(0, at - 1) : at].isalnum() or text[end : end + 1].isalnum():
+            found.append(Detection(at, end, "FRAGMENT", 1.0, "redact"))
+        at = text.find(MARKER, end)
+    return found
+
+
+def _weight(text: str) -> int:
+    """Characters of a text outside its markers; redacting a text never makes it weigh more."""
+    return len(text) - len(MARKER) * text.count(MARKER)
+
+
 def _mask(text: str, found: Sequence[Detection]) -> str:
     """Put one marker for each found stretch, widened to whole words; neighbours with only space between them become one."""
     spans: list[list[int]] = []
     for d in sorted(found, key=lambda d: d.start):
         start, end = max(0, d.start), min(len(text), d.end)
-        while start > 0 and text[start - 1].isalnum():
+        covered = spans[-1][1] if spans else -1  # what is covered already is a whole word: not widened again, for a text can be one word
+        while start > covered and start > 0 and text[start - 1].isalnum():
             start -= 1
-        while end < len(text) and text[end].isalnum():
+        while covered < end < len(text) and text[end].isalnum():
             end += 1
         if spans and not text[spans[-1][1] : start].strip():
             spans[-1][1] = max(spans[-1][1], end)
@@ -142,8 +203,20 @@ def _learn(policy: Policy, tool: str, side: Side, given: Mapping[object, object]
                 stack.append((inner, rule if not top and rule.action in {"redact", "drop"} else below, False, depth + 1))
         elif isinstance(value, list | tuple | set | frozenset):
             stack += [(inner, rule, top, depth + 1) for inner in value]
+        elif isinstance(value, str) and rule.action in {"scan", "truncate"}:
+            nested = _parse_container(value)
+            if isinstance(nested, dict | list):
+                stack.append((nested, rule, False, depth + 1))
         elif rule.action in {"redact", "drop"} and isinstance(value, str | int | float) and not isinstance(value, bool):
             known.add(str(value), named=rule.field != policy.default.field)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A container that came as JSON in a string, and goes so: encoded last, once every condition on what is in it has been judged."""
+
+    inner: dict[str, object] | list[object]
+    chars: int
 
 
 @dataclass(slots=True)
@@ -155,6 +228,8 @@ class _Walk:
     notes: list[Note] = field(default_factory=list)
     survivors: set[str] = field(default_factory=set)
     conditional: list[tuple[dict[str, object] | list[object], str | int, Rule, str]] = field(default_factory=list)
+    encoded: list[tuple[dict[str, object] | list[object], str | int, _Encoded]] = field(default_factory=list)
+    judged: int = 0
 
     def mapping(self, given: Mapping[object, object], side: Side, path: str, depth: int, *, top: bool) -> dict[str, object]:
         out: dict[str, object] = {}
@@ -181,7 +256,9 @@ class _Walk:
             at = len(into) - 1
         else:
             into[str(at)] = done
-        if rule.unless_sent and not isinstance(done, dict | list) and done not in (None, MARKER):
+        if isinstance(done, _Encoded):
+            self.encoded.append((into, at, done))
+        elif rule.unless_sent and not isinstance(done, dict | list) and done not in (None, MARKER):
             self.conditional.append((into, at, rule, path))
 
     def _value(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
@@ -206,16 +283,26 @@ class _Walk:
 
     def _keep(self, value: object, rule: Rule, path: str) -> object:
         shape = rule.shape
-        if value == MARKER or shape is None or not shape.fits(value) or (not shape.listed and self.known.is_one(str(value))):
+        if value == MARKER or shape is None or not shape.fits(value) or (not shape.listed and self._identifies(str(value))):
             self.notes.append(Note(path, rule.field, "misfit"))
             return MARKER
         self.notes.append(Note(path, rule.field, "keep"))
         self.survivors.add(rule.field)
         return value
 
+    def _identifies(self, text: str) -> bool:
+        """Whether a learnt value is in a kept one, such as a name in ``BYRON-1234``."""
+        return self.known.is_one(text) or bool(self.known.find(text))
+
     def _free_text(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
+        sofar = len(self.notes)
         sent = self._scrubbed(value, rule, side, path, depth)
-        self.notes.append(Note(path, rule.field, "pass" if sent == value else rule.action))
+        if isinstance(sent, _Encoded):
+            changed = any(note.action not in {"keep", "pass"} for note in self.notes[sofar:])
+            self.survivors.add(rule.field)
+        else:
+            changed = sent != value
+        self.notes.append(Note(path, rule.field, rule.action if changed else "pass"))
         if isinstance(sent, str) and any(c.isalnum() for c in sent.replace(MARKER, "")):
             self.survivors.add(rule.field)
         return sent
@@ -223,14 +310,15 @@ class _Walk:
     def _scrubbed(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
         if not isinstance(value, str):
             return MARKER  # a number, bytes or an object where text belongs: no detector can judge it
+        nested = _parse_container(value)
+        if nested is not None:
+            inner = None if nested is _OPAQUE else self._value(nested, rule, side, path, depth + 1)
+            chars = rule.chars if rule.action == "truncate" else TEXT_MAX
+            return _Encoded(inner, chars) if isinstance(inner, dict | list) else MARKER
+        if not self._affords(value):
+            return MARKER
         if rule.action == "scan":
-            if len(value) > TEXT_MAX:
-                return MARKER
-            nested = _parse_container(value)
-            if nested is not None:
-                inner = self._value(nested, rule, side, path, depth + 1)
-                return json.dumps(inner, ensure_ascii=False, sort_keys=True)
-            return scrub(value, self._find)
+            return scrub(value, self._find) if _weight(value) <= TEXT_MAX else MARKER
         text = value if len(value) <= TEXT_MAX else value[:TEXT_MAX].rpartition(" ")[0]  # never ends inside a word
         for _ in range(ROUNDS_MAX):
             shorter = cut(scrub(text, self._find), rule.chars)
@@ -239,23 +327,49 @@ class _Walk:
             text = shorter
         return MARKER
 
+    def _affords(self, text: str) -> bool:
+        """Whether there is room to look at one more text of this tool call; takes the room."""
+        weight = min(_weight(text), TEXT_MAX)
+        if weight > 0:
+            self.judged += max(weight, JUDGED_MIN)
+        return self.judged <= JUDGED_MAX or weight == 0
+
     def _find(self, text: str) -> Sequence[Detection]:
         return [*self.known.find(text), *self.find(text)]
 
     def settle(self) -> None:
-        """Judge the conditions on what is sent: a conditional value goes where one of the fields it names survives in clear."""
+        """Judge the conditions on what is sent: a conditional value goes where one of the fields it names survives in clear.
+
+        Then put containers that came as text back into text, the innermost first, as they were met.
+        """
         for into, at, rule, path in self.conditional:
             if rule.unless_sent & self.survivors:
                 into[at] = MARKER  # type: ignore[index]  # at is the key or index under which the value was placed
                 self.notes.append(Note(path, rule.field, "redact"))
+        for into, at, done in self.encoded:
+            text = json.dumps(done.inner, ensure_ascii=False, sort_keys=True)
+            into[at] = text if len(text) <= done.chars else MARKER  # type: ignore[index]  # likewise
 
 
 def _parse_container(text: str) -> object | None:
-    """The mapping or list a string holds as JSON, or None; a text that only looks like one stays a text."""
-    if text[:1] not in {"{", "["} or text[-1:] not in {"}", "]"}:
+    """The mapping or list a string holds as JSON; None for other text, `_OPAQUE` for what looks like one and cannot be read.
+
+    A container nobody can read (a dict's ``repr``, broken JSON, ``Booking(name='…')``) may hold anything under keys nobody named: it is
+    not taken for a text.
+    """
+    bare = text.strip(_BLANK)
+    if bare.endswith(")") and _OBJECT.match(bare):
+        return _OPAQUE
+    if bare[:1] == bare[-1:] == '"':  # JSON within JSON
+        try:
+            inner = json.loads(bare) if len(bare) <= TEXT_MAX else None
+        except (ValueError, RecursionError):
+            return None
+        return _parse_container(inner) if isinstance(inner, str) and len(inner) < len(bare) else None
+    if bare[:1] + bare[-1:] not in {"{}", "[]"} or len(bare) == 1:
         return None
     try:
-        value = json.loads(text)
+        value = json.loads(bare) if len(bare) <= TEXT_MAX else _OPAQUE
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict | list) else None
+        return _OPAQUE
+    return value if isinstance(value, dict | list) else _OPAQUE

@@ -13,15 +13,16 @@ class RuntimeDirectoryError(PhiGuardError):
     """The runtime directory cannot be trusted or made; the message names it, the reason, and what to do."""
 
 
-def runtime_dir() -> Path:
+def runtime_dir(given: Path | None = None) -> Path:
     """The runtime directory, made with mode 0700 if it is not there yet.
 
-    ``PHI_GUARD_RUNTIME_DIR``; else ``phi-guard`` in ``XDG_RUNTIME_DIR``, where that names a directory; else ``/tmp/phi-guard-<uid>``.
+    The one given; else ``PHI_GUARD_RUNTIME_DIR``; else ``phi-guard`` in ``XDG_RUNTIME_DIR``, where that names a directory; else
+    ``/tmp/phi-guard-<uid>``.
 
     Raises:
         RuntimeDirectoryError: it cannot be made, is no directory, belongs to another user, or others may enter it.
     """
-    path = _chosen()
+    path = given.absolute() if given else _chosen()
     advice = "remove it, or set PHI_GUARD_RUNTIME_DIR to a directory of your own with mode 0700"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

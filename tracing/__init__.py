@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Recorder", "attach", "start_options", "start_relay"]
 
 _lock = threading.Lock()
+# A child forked while another thread holds the lock would wait for it for ever, in attach().
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _recorders: dict[tuple[int, str], Recorder] = {}
 
 
@@ -70,6 +72,7 @@ def attach(
     """
     if _is_off():
         return None
+    call = None
     try:
         call = Call(
             recorder or _recorder(read_settings()),
@@ -90,6 +93,8 @@ def attach(
 
             ctx.add_shutdown_callback(flush)
     except Exception:  # noqa: BLE001  # the agent talks whatever becomes of telemetry
+        if call is not None:
+            call.detach()  # what was begun is ended, or it would seem to go on for as long as this process lives
         return None
     return call
 

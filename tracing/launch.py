@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tracing.settings import Settings
 
 _PASSED: Final = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                            "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "LANGSMITH_API_KEY"})  # fmt: skip
+                            "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+                            "LANGSMITH_API_KEY"})  # fmt: skip
 """Variables the relay gets, beside ours. LangSmith's other switches open side doors, so they stay behind."""
 
 
@@ -34,7 +35,7 @@ class RelayHandle:
         self.settings, self.process, self.fault = settings, process, fault
 
     def ask(self, seconds: float = 2.0) -> Answer | None:
-        """The relay's own account of itself, or None when it does not answer in time. Blocks: not for the audio path."""
+        """The relay's own account of itself; None when it gives none in time that we understand. Blocks: not for the audio path."""
         if self.settings is None:
             return None
         from tracing.relay.intake import Answer, Ask  # noqa: PLC0415  # the relay's modules are not the agent's
@@ -45,7 +46,10 @@ class RelayHandle:
             socket.send(msgspec.msgpack.encode(Ask()))
             if not socket.poll(int(seconds * 1000)):
                 return None
-            return msgspec.msgpack.decode(socket.recv(), type=Answer)
+            try:
+                return msgspec.msgpack.decode(socket.recv(), type=Answer)
+            except msgspec.MsgspecError:
+                return None  # a relay of another version
 
     def wait_ready(self, seconds: float = 60.0) -> bool:
         """Wait until the relay serves; models take seconds to load. Blocks."""
@@ -70,7 +74,7 @@ class RelayHandle:
 
 
 def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> RelayHandle:
-    """Start a relay for a runtime directory; where one already serves it, the new process ends at once and that one is used.
+    """Start a relay for a runtime directory; where one already serves it under the same settings, the new process ends at once.
 
     Raises:
         OSError: the process cannot be started.
@@ -85,7 +89,8 @@ def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> Rela
         "endpoint": settings.endpoint,
         "pricing": settings.pricing,
     }
-    command = [sys.executable, "-m", "tracing.relay", *(part for k, v in arguments.items() if v for part in (f"--{k}", str(v)))]
+    # -P: what lies in the agent's working directory is not for a process that holds raw records and the key to import.
+    command = [sys.executable, "-P", "-m", "tracing.relay", *(part for k, v in arguments.items() if v for part in (f"--{k}", str(v)))]
     settings.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = os.open(settings.runtime / "relay.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:

@@ -9,6 +9,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tracing.faults import ToolFaults
@@ -166,6 +167,8 @@ class Call:
 
         def session(*args: Any, **kwargs: Any) -> Any:
             made = make(*args, **kwargs)
+            if self._ended:  # another call may have wrapped the same model after us, so that we are still asked
+                return made
             try:
                 self._subscribe(made, "openai_server_event_received", self._on_server)
                 self._subscribe(made, "openai_client_event_queued", self._on_client)
@@ -174,17 +177,21 @@ class Call:
                 self.faults += 1
             return made
 
+        def unhook() -> None:
+            if model.__dict__.get("session") is session:
+                del model.session
+
         model.session = session
-        self._undo.append(lambda: model.__dict__.pop("session", None))
+        self._undo.append(unhook)
 
     # -- events --------------------------------------------------------------------------------------------------------------------
 
     def _on_server(self, event: Mapping[str, object]) -> None:
-        if event["type"] in HANDLED:
+        if event.get("type") in HANDLED:
             self._tracker.see_server(event, time.monotonic_ns())
 
     def _on_client(self, event: Mapping[str, object]) -> None:
-        if event["type"] == "input_audio_buffer.commit":
+        if event.get("type") == "input_audio_buffer.commit":
             self._tracker.see_client("input_audio_buffer.commit", time.monotonic_ns())
 
     def _on_agent_state(self, event: Any) -> None:
@@ -277,13 +284,31 @@ class Call:
         if self._ended:
             return
         self._ended = True
-        self._find_caller()
-        now = time.monotonic_ns()
-        end = self._wall_of(now)
-        self._tracker.finish(now)
+        try:
+            self._end_open()
+            self._close_trace(reason, error)
+        finally:
+            self._recorder.close_call(self.id)
+            for undo in reversed(self._undo):
+                self._try(undo)
+            self._undo.clear()
+
+    def _end_open(self) -> None:
+        """End what is open in the call; a fault in one must not keep the others, nor the call's own end."""
+        self._try(self._find_caller)
+        self._try(lambda: self._tracker.finish(time.monotonic_ns()))
         for tool in list(self._tools.values()):
-            self._tool_done(tool)
+            self._try(partial(self._tool_done, tool))
         self._tools.clear()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception:  # noqa: BLE001  # see the module's first lines
+            self.faults += 1
+
+    def _close_trace(self, reason: str, error: str) -> None:
+        end = self._wall_of(time.monotonic_ns())
         if not self._started:
             self._emit(SessionStarted, (self._wall, new_id()), end)
         reason = reason if reason in _REASONS else "unknown"
@@ -304,13 +329,6 @@ class Call:
             offered=offered,
             error_message=error,
         )
-        self._recorder.close_call(self.id)
-        for undo in reversed(self._undo):
-            try:
-                undo()
-            except Exception:  # noqa: BLE001  # one subscription that is gone must not keep the others
-                self.faults += 1
-        self._undo.clear()
 
     def _find_caller(self) -> None:
         """The caller's random id, while the caller is in the room."""

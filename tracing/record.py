@@ -7,7 +7,14 @@ Each record is complete by itself, so the relay can be killed and restarted betw
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+Name = Annotated[str, msgspec.Meta(max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""What SQLite's integers hold. Such bounds are checked where a record is decoded, in the relay; making a record checks nothing."""
+Place = Annotated[tuple[tuple[Count, Name], ...], msgspec.Meta(min_length=1, max_length=4)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="is"):
@@ -20,10 +27,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
         end_ns: when it ended, ns since 1970; 0 while it is open.
     """
 
-    call: str
-    id: str
-    at: tuple[tuple[int, str], ...]
-    end_ns: int = 0
+    call: Name
+    id: Name
+    at: Place
+    end_ns: Count = 0
 
     @property
     def start_ns(self) -> int:
@@ -147,11 +154,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         open_calls: trace ids that are still going on, so that a sender's death can be noticed.
     """
 
-    sender: str
-    number: int
+    sender: Name
+    number: Count
     records: list[msgspec.Raw]
-    offered: int = 0
-    dropped: dict[str, int] = {}
+    offered: Count = 0
+    dropped: dict[Name, Count] = {}
     open_calls: list[str] = []
 
 

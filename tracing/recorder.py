@@ -1,4 +1,4 @@
-"""The hot path: a record is encoded, put in a bounded queue, and forgotten. A daemon thread hands batches to the relay and waits for acks.
+"""The hot path: a record is put in a bounded queue and forgotten. A daemon thread encodes, hands batches to the relay and waits for acks.
 
 `Recorder.record` never blocks, never raises and does no input or output. Measure it with ``phi-audit rehearse``: overhead_us.
 """
@@ -9,6 +9,7 @@ import os
 import threading
 import time
 import uuid
+import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,10 @@ TICK_S: Final = 0.02
 """How long a record waits at most before it is sent."""
 RESEND_S: Final = 5.0
 """A batch not acknowledged by then is sent again; the relay knows it by its spans' ids."""
+IN_FLIGHT: Final = 8
+"""Batches sent and not acknowledged, and messages inside zmq: what a relay that stands still can cost the agent beside `BYTES_MAX`."""
+REOPEN_S: Final = 1.0
+"""How long the thread waits before it tries again, when there is no socket to be had."""
 HEARTBEAT_S: Final = 1.0
 """How often an idle recorder with open calls tells the relay that it lives."""
 
@@ -43,6 +48,7 @@ class Tally:
 
 
 _decode_ack: Final = msgspec.msgpack.Decoder(Ack).decode
+_recorders: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()
 
 
 @dataclass(slots=True)
@@ -78,9 +84,10 @@ class Recorder:
         self._address = address
         self._items_max, self._bytes_max = items_max, bytes_max
         self._encode = msgspec.msgpack.Encoder().encode
+        self._taken: deque[AnyRecord] = deque()  # as record() was given them; nothing of a record changes after that
         self._queue: deque[bytes] = deque()
         self._lock = threading.Lock()
-        self._offered = self._items_in = self._bytes_in = 0  # written by record() under the lock
+        self._offered = self._items_in = self._bytes_in = 0  # written under the lock
         self._items_out = self._bytes_out = 0  # written by the thread alone
         self._dropped: dict[str, int] = {}
         self._open_calls: set[str] = set()
@@ -88,27 +95,43 @@ class Recorder:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="phi-guard-recorder", daemon=True)
         self._thread.start()
+        _recorders.add(self)
 
     def record(self, record: AnyRecord) -> None:
         """Take a record for delivery. Never blocks on input or output and never raises; what cannot be held is counted.
 
-        Cost: one msgpack encoding and an append; independent of the relay's and the network's state.
+        Cost: an append, without a lock; independent of the record's size and of the relay's and the network's state.
         """
+        if len(self._taken) < self._items_max:
+            self._taken.append(record)
+        else:
+            with self._lock:
+                self._offered += 1
+                self._drop("queue_full")
+
+    def _admit(self) -> None:
+        """Encode what was taken and queue it within the bounds; a few at a time, so that nobody waits long for the lock."""
+        left = len(self._taken)
+        while left > 0:
+            with self._lock:
+                for _ in range(min(left, BATCH_ITEMS)):
+                    if self._taken:  # another thread may admit too
+                        self._admit_one(self._taken.popleft())
+            left -= BATCH_ITEMS
+
+    def _admit_one(self, record: AnyRecord) -> None:
+        self._offered += 1
         try:
             data = self._encode(record)
-            size = len(data)
         except Exception:  # noqa: BLE001  # nothing of telemetry may reach the call; the count tells
-            data, size = b"", -1
-        with self._lock:
-            self._offered += 1
-            if size < 0:
-                self._drop("encode")
-            elif self._items_in - self._items_out >= self._items_max or self._bytes_in - self._bytes_out + size > self._bytes_max:
-                self._drop("queue_full")
-            else:
-                self._items_in += 1
-                self._bytes_in += size
-                self._queue.append(data)
+            self._drop("encode")
+            return
+        if self._items_in - self._items_out >= self._items_max or self._bytes_in - self._bytes_out + len(data) > self._bytes_max:
+            self._drop("queue_full")
+        else:
+            self._items_in += 1
+            self._bytes_in += len(data)
+            self._queue.append(data)
 
     def open_call(self, call: str) -> None:
         """Tell the relay, from now on with each heartbeat, that this call is going on here."""
@@ -122,6 +145,7 @@ class Recorder:
 
     def tally(self) -> Tally:
         """Where all records are now."""
+        self._admit()
         with self._lock:
             acked = self._items_out
             return Tally(self._offered, acked, self._items_in - acked, dict(self._dropped))
@@ -146,30 +170,44 @@ class Recorder:
         self._stop.set()
         self._thread.join(1.0)
 
+    def forked(self) -> None:
+        """In a forked child: the thread is not there, and whoever held the lock is not either. Nothing waits, and nothing is held."""
+        self._lock = threading.Lock()
+        self._items_max = self._bytes_max = 0
+        self._taken.clear()
+        self._queue.clear()
+        self._items_out, self._bytes_out = self._items_in, self._bytes_in
+
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1
 
     def _run(self) -> None:
-        """The thread: a fault in one tick is counted and the next tick goes on, for a dead thread would lose all that follows."""
-        context = zmq.Context()
-        socket = context.socket(zmq.DEALER)
+        """The thread: a fault is counted and it goes on, for a dead thread would lose all that follows. The fault's text is not kept."""
+        while not self._stop.is_set():
+            try:
+                with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+                    self._connect(socket)
+            except Exception:  # noqa: BLE001  # no descriptor left, say: there may be one later
+                self.faults += 1
+                self._admit()
+                self._stop.wait(REOPEN_S)
+
+    def _connect(self, socket: zmq.Socket[bytes]) -> None:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing waits inside zmq for a relay that is not there: it waits here, counted
+        socket.setsockopt(zmq.SNDHWM, IN_FLIGHT)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         socket.connect(self._address)
         state = _Sending(socket)
-        try:
-            while not self._stop.wait(TICK_S):
-                try:
-                    self._tick(state, time.monotonic())
-                except Exception:  # noqa: BLE001  # see above; the text of the fault is not kept
-                    self.faults += 1
-        finally:
-            socket.close()
-            context.term()
+        while not self._stop.wait(TICK_S):
+            try:
+                self._tick(state, time.monotonic())
+            except Exception:  # noqa: BLE001  # see `_run`
+                self.faults += 1
 
     def _tick(self, state: _Sending, now: float) -> None:
+        self._admit()
         while state.socket.poll(0):
             try:
                 self._acknowledge(_decode_ack(state.socket.recv(zmq.NOBLOCK)).number)
@@ -180,7 +218,7 @@ class Recorder:
             if not state.send(data):
                 break
             self._unacked[number] = (data, items, size, now)
-        while self._queue:
+        while self._queue and len(self._unacked) < IN_FLIGHT:
             state.number += 1
             data, items, size = self._next_batch(state.number)
             sent = state.send(data)
@@ -224,3 +262,11 @@ class Recorder:
             with self._lock:
                 self._items_out += items
                 self._bytes_out += size
+
+
+def _forked() -> None:
+    for recorder in list(_recorders):
+        recorder.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -58,9 +58,10 @@ def read_settings(
 
     Raises:
         ValueError: a setting is out of its closed list, or the runtime directory's path is too long for a socket.
+        RuntimeDirectoryError: the runtime directory cannot be made, or is not ours alone.
     """
     given = os.environ if environ is None else environ
-    where = Path(runtime) if runtime else runtime_dir()
+    where = runtime_dir(Path(runtime) if runtime else None)
     if len(os.fsencode(where / SOCKET)) > SOCKET_PATH_MAX:
         msg = f"PHI_GUARD_RUNTIME_DIR: {where}: too long for a unix socket; choose a path under {SOCKET_PATH_MAX - len(SOCKET)} bytes"
         raise ValueError(msg)

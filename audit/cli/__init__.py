@@ -22,6 +22,7 @@ __all__ = ["main"]
 
 COMMANDS: Final = {
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
+    "policy": ("audit.cli.policy:policy", "Check, try, explain and compare policies; propose rules for a new tool."),
     "rehearse": ("audit.cli.rehearse:rehearse", "Play real agent calls against a stand-in and measure what telemetry costs."),
     "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
     "serve": ("audit.cli.serve:serve", "Run the local trace store."),

@@ -72,7 +72,7 @@ class LangSmithSink:
         create: list[dict[str, Any]] = []
         update: list[dict[str, Any]] = []
         for cleared in batch:
-            if not isinstance(cleared, Cleared) or cleared.kind not in {"span", "span_update"}:
+            if type(cleared) is not Cleared or cleared.kind not in {"span", "span_update"}:
                 code = "not_cleared"
                 raise DeliveryRefused(code)
             (create if cleared.kind == "span" else update).append(msgspec.json.decode(cleared.body))

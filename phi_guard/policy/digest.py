@@ -5,23 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
+from typing import Final
 
-from phi_guard.policy.compiled import Flag, Moment, Number, OneOf, Pattern, Rule, Shape, ToolRules
+from phi_guard.policy.compiled import Branch, Flag, Moment, Number, OneOf, Pattern, Rule, Shape, ToolRules
 
 
-def digest(default: Rule, fields: Mapping[str, Rule], tools: Mapping[str, ToolRules]) -> str:
-    """BLAKE2b over every rule in force, as 16 hex digits. Lines, and the order of fields and tools, do not count."""
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def digest(default: Rule, fields: Mapping[str, Rule], tools: Mapping[str, ToolRules], aliases: Mapping[str, str] = EMPTY) -> str:
+    """BLAKE2b over every rule in force, as 16 hex digits.
+
+    Files, lines, reasons, and the order of fields and tools do not count; of pseudonyms it says that they are used, and nothing of the key.
+    """
     meaning = [
         default.action,
         {name: _rule(rule) for name, rule in fields.items()},
-        {name: [sorted(tool.inputs), sorted(tool.outputs)] for name, tool in tools.items()},
+        {
+            name: [sorted(tool.inputs), sorted(tool.outputs), {side: _branch(branch) for side, branch in tool.paths.items()}]
+            for name, tool in tools.items()
+        },
+        dict(aliases),
     ]
     canonical = json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=8, person=b"phi-guard policy").hexdigest()
 
 
 def _rule(rule: Rule) -> list[object]:
-    return [rule.action, rule.safe_harbor, rule.chars, _shape(rule.shape), sorted(rule.unless_sent)]
+    allowed = [sorted(rule.allow_entities), sorted(rule.safe_values)]
+    return [rule.action, rule.safe_harbor, rule.chars, _shape(rule.shape), sorted(rule.unless_sent), rule.to, *allowed]
+
+
+def _branch(branch: Branch) -> list[object]:
+    keys = {key: _branch(inner) for key, inner in branch.keys.items()}
+    return [_rule(branch.rule) if branch.rule else None, keys, _branch(branch.items) if branch.items else None]
 
 
 def _shape(shape: Shape | None) -> list[object]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from phi_guard.model import Detection
-from phi_guard.policy.compiled import Example, Policy
+from phi_guard.policy.compiled import SIDES, Example, Policy, Rule
+from phi_guard.policy.keys import Keys, Step
 from phi_guard.policy.lines import Place, quote, spell
 
 Find = Callable[[str], Sequence[Detection]]
+
+PSEUDONYM: Final = "<PSEUDONYM>"
+"""What an example's ``sends`` writes for a pseudonym, whose tag is another with every key."""
 
 _ABSENT = object()
 
@@ -18,6 +23,30 @@ def patterns_only() -> Find:
     from phi_guard.detect.patterns import PatternDetector  # noqa: PLC0415  # only a policy that has examples needs it
 
     return PatternDetector().find
+
+
+def reached(policy: Policy, tool: str, given: Mapping[str, object]) -> Iterator[Rule]:
+    """The rules that a call puts to use: those of the places it has, as far as the walk gets to them.
+
+    Args:
+        policy: the policy.
+        tool: bare tool name.
+        given: the call's inputs and outputs.
+    """
+    stack: list[tuple[object, Keys, Step | None]] = [(given.get(side), policy.top(tool, side), None) for side in SIDES]
+    while stack:
+        value, keys, step = stack.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if (met := keys.meet(key)) is not None:
+                    yield met.rule
+                    if met.walks:
+                        stack.append((inner, met.below, met))
+        elif isinstance(value, list) and step is not None:
+            item = step.items or step
+            yield item.rule
+            if item.walks:
+                stack += [(inner, item.below, item) for inner in value]
 
 
 def differences(policy: Policy, example: Example, find: Find) -> Iterator[tuple[Place, str]]:
@@ -32,6 +61,8 @@ def differences(policy: Policy, example: Example, find: Find) -> Iterator[tuple[
 
     sent = redact_tool(policy, example.tool, example.given, find).value
     for place, got, expected in _compare(sent, example.sends, ()):
+        if expected == PSEUDONYM and isinstance(got, str) and policy.pseudonyms is not None and policy.pseudonyms.made(got):
+            continue
         would = "would not send" if got is _ABSENT else f"would send {quote(got)} at"
         wants = "nothing" if expected is _ABSENT else quote(expected)
         yield ("sends", *place), f"{would} {spell(place)}, expected {wants}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from phi_guard.gate import VOID, Gate
-from phi_guard.model import Cleared, Withheld
+from phi_guard.model import Cleared, Outcome, Withheld
 from phi_guard.switch import FileSwitch
 from tracing.cost import Pricing
 from tracing.identity import new_id
@@ -25,6 +27,7 @@ from tracing.record import (
     CallOpened,
     Consent,
     GuardrailClosed,
+    ToolCall,
 )
 from tracing.relay.ledger import Ledger, read_ledger
 from tracing.relay.outbox import Outbox
@@ -32,11 +35,13 @@ from tracing.relay.span import cost_of, op_of, payload_of
 
 LOST_S: Final = 10.0
 """A sender with an open call that has been silent for so long is taken for dead; it beats every second while it lives."""
+_NOT_OURS: Final = (msgspec.MsgspecError, IndexError, OverflowError, RecursionError, UnicodeError)
+"""What decoding raises on bytes that no recorder of ours wrote."""
 _TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "misfit"})
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
-    """Asks the relay for its `Answer`."""
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", forbid_unknown_fields=True):
+    """Asks the relay for its `Answer`. Takes no field, or any map at all, such as another version's batch, would be a question."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,48 +100,78 @@ class Intake:
         """Handle one message.
 
         Returns:
-            What to send back, or None. A batch is acknowledged only after its transaction is committed.
+            What to send back, or None. A batch is acknowledged only after each of its records is committed.
+
+        Raises:
+            sqlite3.Error: nothing can be stored now; the batch is not acknowledged and comes again.
         """
         try:
             batch = _decode_batch(data)
-        except (msgspec.MsgspecError, IndexError):
+        except _NOT_OURS:
             return self._answer(data)
         self._heard[batch.sender] = time.monotonic()
-        records = [self._decode(raw) for raw in batch.records]
+        with self._writing(batch):
+            pass  # a beat without records counts too
+        for n, raw in enumerate(batch.records):
+            self._take(batch, n, self._decode(raw))
+        return _encode(Ack(number=batch.number)) if batch.number else None
+
+    def _take(self, batch: Batch, n: int, record: AnyRecord | None) -> None:
+        """Store one record, or that it was lost, in a transaction of its own: what is wrong with it must not stop those beside it."""
+        if record is None:
+            with self._writing(batch):
+                self.outbox.store_dropped(f"{batch.sender}.{batch.number}.{n}", "create", "", "undecodable")
+            return
+        try:
+            outcome: Outcome | None = None
+            if isinstance(record, ToolCall) and self.switch.state().on:
+                with self._writing(batch):
+                    if self.outbox.holds(record.id, op_of(record)):
+                        return
+                outcome = self._clear(record)  # may take seconds over a long text: the outbox is not locked meanwhile
+            with self._writing(batch):
+                self._store(record, batch.sender, outcome)
+        except sqlite3.Error:
+            raise
+        except Exception:  # noqa: BLE001  # the record can never be told; the fault's text could hold its content
+            with self._writing(batch):
+                self.outbox.store_dropped(record.id, op_of(record), record.call, "relay_fault")
+
+    @contextmanager
+    def _writing(self, batch: Batch) -> Iterator[None]:
+        """A transaction in which what is stored is the batch's sender's."""
         with self.outbox.writing():
             self.outbox.heard(batch.sender, batch.offered, batch.dropped)
-            for n, record in enumerate(records):
-                if record is None:
-                    self.outbox.store_dropped(f"{batch.sender}.{batch.number}.{n}", "create", "", "undecodable")
-                else:
-                    self._store(record, batch.sender)
-        return _encode(Ack(number=batch.number)) if batch.number else None
+            yield
 
     def _answer(self, data: bytes) -> bytes | None:
         try:
             _decode_ask(data)
-        except (msgspec.MsgspecError, IndexError):
+            ledger = read_ledger(self.outbox, self.here)
+            return _encode(Answer(ledger=ledger, state=self.state(), fault=self.fault, policy=self.gate.digest, refused=self.refused))
+        except _NOT_OURS:
             self.refused += 1
             return None
-        ledger = read_ledger(self.outbox, self.here)
-        answer = Answer(ledger=ledger, state=self.state(), fault=self.fault, policy=self.gate.digest, refused=self.refused)
-        return _encode(answer)
 
     def end_lost(self, now: float) -> None:
         """End the trace of every open call whose agent is gone."""
-        for _, sender, opening, consent in self.outbox.open_calls():
+        for call, sender, opening, consent in self.outbox.open_calls():
             silent_since = self._heard.setdefault(sender, now)
-            record = _decode_record(opening)
-            if now - silent_since > LOST_S and isinstance(record, CallOpened):
-                self._end(record, _decode_record(consent) if consent else None)
+            if now - silent_since <= LOST_S:
+                continue
+            record = self._decode(opening)
+            if isinstance(record, CallOpened):
+                self._end(record, self._decode(consent) if consent else None)
+            else:
+                self.outbox.close_call(call)  # stored by another version: nothing is left to end it with
 
-    def _decode(self, raw: msgspec.Raw) -> AnyRecord | None:
+    def _decode(self, raw: bytes | msgspec.Raw) -> AnyRecord | None:
         try:
             return _decode_record(raw)
-        except (msgspec.MsgspecError, IndexError):
+        except _NOT_OURS:
             return None
 
-    def _store(self, record: AnyRecord, sender: str) -> None:
+    def _store(self, record: AnyRecord, sender: str, outcome: Outcome | None = None) -> None:
         op = op_of(record)
         if self.outbox.holds(record.id, op):
             return  # sent again because our acknowledgement was lost
@@ -148,8 +183,10 @@ class Intake:
             self.outbox.open_call(record.call, sender, record.start_ns, _encode(record))
         elif isinstance(record, Consent):
             self.outbox.note_consent(record.call, _encode(record))
-        payload = payload_of(record, project=self.project, env=self.env, facts=self._facts(record))
-        match self.gate.clear(payload):
+        elif isinstance(record, AgentTurn) and record.responses:
+            usd = cost_of(record, self.pricing)
+            self.outbox.add_cost(record.call, None if usd is None else str(usd))
+        match outcome or self._clear(record):
             case Cleared() as cleared:
                 self.outbox.store(record.id, op, record.call, cleared)
                 touched = Counter("unknown" if note.field == "?" else note.field for note in cleared.notes if note.action in _TOUCHED)
@@ -159,6 +196,9 @@ class Intake:
             case Withheld(reason, _):
                 self.outbox.store_dropped(record.id, op, record.call, reason)
         self._after(record)
+
+    def _clear(self, record: AnyRecord) -> Outcome:
+        return self.gate.clear(payload_of(record, project=self.project, env=self.env, facts=self._facts(record)))
 
     def _after(self, record: AnyRecord) -> None:
         if isinstance(record, CallClosed):
@@ -172,7 +212,6 @@ class Intake:
             facts["policy_digest"] = self.gate.digest
         if isinstance(record, AgentTurn) and record.responses:
             usd = cost_of(record, self.pricing)
-            self.outbox.add_cost(record.call, None if usd is None else str(usd))
             tokens_in, tokens_out = record.input_text + record.input_audio, record.output_text + record.output_audio
             usage: dict[str, object] = {"input_tokens": tokens_in, "output_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
             facts |= {"cost_unknown": True} if usd is None else {"cost_usd": float(usd)}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from tracing.relay.outbox import DELIVERED, DROPPED, Outbox
+
+SILENT_S: Final = 15.0
+"""A recorder that has something to send speaks at least every five seconds: after three times as long, what it still had is lost."""
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +20,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         delivered: taken by the sink with their content.
         withheld: taken by the sink as a bare skeleton.
         pending: in an agent's memory, on the socket or in the outbox.
-        dropped: not sent and never will be, by reason.
+        dropped: not sent and never will be, by reason. ``agent_lost`` is what a silent agent had not handed over; if it speaks again, it
+            is pending again.
     """
 
     offered: int = 0
@@ -50,10 +56,14 @@ def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledg
     offered = stored
     if call is None:
         offered = 0
-        for sender, count, lost in outbox.senders():
-            offered += count
-            if sender != made_here:
+        for known in outbox.senders():
+            offered += known.offered
+            if known.sender != made_here:
+                lost = {f"agent_{reason}": n for reason, n in known.dropped.items()}
+                missing = known.offered - known.arrived - sum(lost.values())
+                if known.silent_s > SILENT_S and missing > 0:
+                    lost["agent_lost"] = missing
                 for reason, n in lost.items():
-                    dropped[f"agent_{reason}"] = dropped.get(f"agent_{reason}", 0) + n
+                    dropped[reason] = dropped.get(reason, 0) + n
     pending = offered - delivered - withheld - sum(dropped.values())
     return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, dropped=dropped)

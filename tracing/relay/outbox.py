@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from phi_guard.errors import PhiGuardError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,23 +24,32 @@ PENDING: Final = "pending"
 DELIVERED: Final = "delivered"
 DROPPED: Final = "dropped"
 
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS ops (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     span TEXT NOT NULL, op TEXT NOT NULL, call TEXT NOT NULL,
     kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB, policy TEXT NOT NULL, seal BLOB,
     state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', withheld TEXT NOT NULL DEFAULT '', stored_ns INTEGER NOT NULL,
+    sender TEXT NOT NULL,
     UNIQUE (span, op)
 );
 CREATE INDEX IF NOT EXISTS ops_state ON ops (state, seq);
 CREATE INDEX IF NOT EXISTS ops_call ON ops (call);
-CREATE TABLE IF NOT EXISTS senders (sender TEXT PRIMARY KEY, offered INTEGER NOT NULL, dropped TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS ops_sender ON ops (sender);
+CREATE TABLE IF NOT EXISTS senders (
+    sender TEXT PRIMARY KEY, offered INTEGER NOT NULL, dropped TEXT NOT NULL, heard_ns INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS calls (
     call TEXT PRIMARY KEY, sender TEXT NOT NULL, start_ns INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
     cost TEXT NOT NULL DEFAULT '0', cost_unknown INTEGER NOT NULL DEFAULT 0, opening BLOB, consent BLOB
 );
 CREATE TABLE IF NOT EXISTS redactions (call TEXT NOT NULL, field TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (call, field));
 """
+
+
+class OutboxUnusable(PhiGuardError):
+    """The outbox file cannot be read: it is damaged, or another version's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +65,58 @@ class Row:
     seal: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A recorder as the outbox knows it.
+
+    Args:
+        offered: operations it says it was offered.
+        arrived: those of them that were stored, whatever became of them.
+        dropped: those it says it dropped, by reason.
+        silent_s: seconds since it was heard, or since this outbox was opened if that is less.
+    """
+
+    sender: str
+    offered: int
+    arrived: int
+    dropped: dict[str, int]
+    silent_s: float
+
+
 class Outbox:
     """One SQLite file in WAL mode. Each thread opens its own.
 
     Args:
         path: the file; created readable by its owner alone.
+
+    Raises:
+        OutboxUnusable: the file is damaged, or of another version of ours.
     """
 
     def __init__(self, path: Path) -> None:
+        self._opened_ns = time.time_ns()
+        self._from = ""
         path.touch(mode=0o600, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as fault:
+            self._db.close()
+            if fault.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+                raise OutboxUnusable(f"{path}: {fault.sqlite_errorname}") from None
+            raise
+        except OutboxUnusable:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut may lose the last moments
-        self._db.executescript(_SCHEMA)
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and version != _VERSION:
+            raise OutboxUnusable(f"the outbox is of version {version}, not {_VERSION}")
+        self._db.executescript(f"{_SCHEMA}PRAGMA user_version = {_VERSION};")
 
     def close(self) -> None:
         """Close the file."""
@@ -86,8 +136,15 @@ class Outbox:
     # -- operations ----------------------------------------------------------------------------------------------------------------
 
     def holds(self, span: str, op: str) -> bool:
-        """Whether this operation was stored before, whatever became of it."""
-        return self._db.execute("SELECT 1 FROM ops WHERE span = ? AND op = ?", (span, op)).fetchone() is not None
+        """Whether this operation was stored before, whatever became of it.
+
+        Where another sender stored it, the relay itself for an agent it took for dead, this one is counted as dropped: else the law of the
+        ledger would wait for it for ever. A span's id is random, so that no two agents meet here.
+        """
+        row = self._db.execute("SELECT sender, call FROM ops WHERE span = ? AND op = ?", (span, op)).fetchone()
+        if row is not None and row[0] != self._from:
+            self.store_dropped(f"{self._from}.{span}", op, row[1], "already_ended")
+        return row is not None
 
     def store(self, span: str, op: str, call: str, cleared: Cleared, withheld: str = "") -> None:
         """Keep cleared bytes until they are delivered.
@@ -99,19 +156,17 @@ class Outbox:
             cleared: what may leave.
             withheld: why the content was withheld, when ``cleared`` is a skeleton.
         """
-        facts = (span, op, call, cleared.kind, cleared.name, cleared.body, cleared.policy, cleared.seal, PENDING, withheld, time.time_ns())
-        self._db.execute(
-            "INSERT OR IGNORE INTO ops (span, op, call, kind, name, body, policy, seal, state, withheld, stored_ns)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            facts,
-        )
+        self._store(span, op, call, cleared.kind, cleared.name, cleared.body, cleared.policy, cleared.seal, PENDING, "", withheld)
 
     def store_dropped(self, span: str, op: str, call: str, reason: str) -> None:
         """Count an operation that will not be sent; nothing of it is kept."""
+        self._store(span, op, call, "", "", None, "", None, DROPPED, reason, "")
+
+    def _store(self, *facts: str | bytes | None) -> None:
         self._db.execute(
-            "INSERT OR IGNORE INTO ops (span, op, call, kind, name, policy, state, reason, stored_ns)"
-            " VALUES (?, ?, ?, '', '', '', ?, ?, ?)",
-            (span, op, call, DROPPED, reason, time.time_ns()),
+            "INSERT OR IGNORE INTO ops (span, op, call, kind, name, body, policy, seal, state, reason, withheld, stored_ns, sender)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*facts, time.time_ns(), self._from),
         )
 
     def pending(self, limit: int) -> list[Row]:
@@ -136,23 +191,34 @@ class Outbox:
     # -- senders -------------------------------------------------------------------------------------------------------------------
 
     def heard(self, sender: str, offered: int, dropped: Mapping[str, int]) -> None:
-        """What a recorder says of itself; its counts only grow."""
+        """What a recorder says of itself; its counts only grow. What is stored from now on, until another is heard, is its."""
+        self._from = sender
         self._db.execute(
-            "INSERT INTO senders VALUES (?, ?, ?) ON CONFLICT (sender) DO UPDATE SET offered = max(offered, excluded.offered),"
-            " dropped = CASE WHEN excluded.offered >= offered THEN excluded.dropped ELSE dropped END",
-            (sender, offered, msgspec.json.encode(dropped).decode()),
+            "INSERT INTO senders (sender, offered, dropped, heard_ns) VALUES (?, ?, ?, ?) ON CONFLICT (sender) DO UPDATE SET"
+            " dropped = CASE WHEN excluded.offered >= offered THEN excluded.dropped ELSE dropped END,"
+            " offered = max(offered, excluded.offered), heard_ns = excluded.heard_ns",
+            (sender, offered, msgspec.json.encode(dropped).decode(), time.time_ns()),
         )
 
     def offer_here(self, sender: str, n: int) -> None:
-        """Count operations the relay itself makes."""
+        """Count operations the relay itself makes; what is stored from now on, until another is heard, is its."""
+        self._from = sender
         self._db.execute(
-            "INSERT INTO senders VALUES (?, ?, '{}') ON CONFLICT (sender) DO UPDATE SET offered = offered + excluded.offered", (sender, n)
+            "INSERT INTO senders (sender, offered, dropped, heard_ns) VALUES (?, ?, '{}', ?)"
+            " ON CONFLICT (sender) DO UPDATE SET offered = offered + excluded.offered",
+            (sender, n, time.time_ns()),
         )
 
-    def senders(self) -> list[tuple[str, int, dict[str, int]]]:
-        """``(sender, offered, dropped by reason)`` of all recorders ever heard."""
-        rows = self._db.execute("SELECT sender, offered, dropped FROM senders").fetchall()
-        return [(sender, offered, msgspec.json.decode(dropped)) for sender, offered, dropped in rows]
+    def senders(self) -> list[Sender]:
+        """All recorders ever heard."""
+        now = time.time_ns()
+        rows = self._db.execute(
+            "SELECT sender, offered, (SELECT count(*) FROM ops WHERE ops.sender = senders.sender), dropped, heard_ns FROM senders"
+        ).fetchall()
+        return [
+            Sender(sender, offered, arrived, msgspec.json.decode(dropped), (now - max(heard_ns, self._opened_ns)) / 1e9)
+            for sender, offered, arrived, dropped, heard_ns in rows
+        ]
 
     # -- calls ---------------------------------------------------------------------------------------------------------------------
 

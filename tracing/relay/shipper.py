@@ -31,7 +31,7 @@ class Shipper(threading.Thread):
         path: the outbox file; the thread opens its own connection.
         gate: knows its own bytes again; what it does not know is not sent.
         sink: where they go.
-        switch: asked before every batch; off means nothing is sent and nothing is lost.
+        switch: asked before every delivery; off means nothing is sent and nothing is lost.
     """
 
     def __init__(self, path: Path, gate: Gate, sink: Sink, switch: FileSwitch) -> None:
@@ -49,12 +49,13 @@ class Shipper(threading.Thread):
         self.join(seconds + 1.0)
 
     def run(self) -> None:
-        outbox = Outbox(self._path)
+        outbox: Outbox | None = None
         failures = 0
         try:
             while True:
                 wait = IDLE_S
                 try:
+                    outbox = outbox or Outbox(self._path)
                     rows = outbox.pending(BATCH)
                     if not self._switch.state().on:
                         self.state = "off"
@@ -77,7 +78,8 @@ class Shipper(threading.Thread):
                     return
                 self._wake.wait(min(wait, RETRY_AFTER_MAX_S))
         finally:
-            outbox.close()
+            if outbox is not None:
+                outbox.close()
 
     def _ship(self, outbox: Outbox, rows: list[Row]) -> None:
         batch: list[tuple[Row, Cleared]] = []
@@ -93,7 +95,7 @@ class Shipper(threading.Thread):
 
     def _deliver(self, outbox: Outbox, batch: list[tuple[Row, Cleared]]) -> None:
         """Deliver; where the batch is refused for good, halve it until the operation that poisons it stands alone, and drop that one."""
-        if not batch:
+        if not batch or not self._switch.state().on:  # halving can take many deliveries: the switch may be turned off meanwhile
             return
         try:
             self._sink.deliver([cleared for _, cleared in batch])

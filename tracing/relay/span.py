@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -150,14 +151,20 @@ def _metadata(record: AnyRecord) -> dict[str, object]:
 
 
 def _parse(text: str) -> object:
-    """What a tool was given or gave back: LiveKit passes arguments as JSON, results as ``str(result)``, so a dict as its repr."""
+    """What a tool was given or gave back: LiveKit passes arguments as JSON, results as ``str(result)``, so a dict as its repr.
+
+    What cannot be read stays a text; the gate does not take one in braces or brackets for free text.
+    """
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, ValueError):
         pass
-    if text[:1] in {"{", "[", "("}:
+    bare = text.strip()
+    if bare[:1] in {"{", "[", "("}:
         try:
-            return ast.literal_eval(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what the parser warns of is a tool's text, not our code
+                return ast.literal_eval(bare)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             pass
     return text

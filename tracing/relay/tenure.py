@@ -1,0 +1,123 @@
+"""One relay per runtime directory: who holds it, under which settings, and how newer settings take over."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from phi_guard.errors import PhiGuardError
+from phi_guard.policy import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracing.settings import Settings
+
+_LOCK: Final = "relay.lock"
+_LOOK_S: Final = 0.05
+
+
+class TenureRefused(PhiGuardError):
+    """A relay under other settings holds the directory and does not let go."""
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    """What the lock file says of the relay that holds it; the mark cannot be traced back to a key, since the salt is as long as one."""
+
+    pid: int
+    salt: str
+    mark: str
+
+
+@contextmanager
+def holding(settings: Settings, patience_s: float) -> Iterator[bool]:
+    """Hold a runtime directory.
+
+    A relay that holds it already under the same settings keeps it. One under others (another policy, project, key or version) is told to
+    stop, because ours are the newer ones: a tightened policy must not wait for the old relay to be found and ended by hand.
+
+    Args:
+        settings: ours.
+        patience_s: how long the other may take to stop.
+
+    Yields:
+        Whether we hold the directory; if not, a relay like ours does.
+
+    Raises:
+        TenureRefused: the other did not stop in time.
+        OSError: the lock file cannot be made.
+    """
+    handle = os.open(settings.runtime / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield _take(handle, settings, patience_s)
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, settings: Settings, patience_s: float) -> bool:
+    end, told = time.monotonic() + patience_s, 0
+    while not _locked(handle):
+        holder = _read(handle)
+        if holder is not None and holder.mark == _mark(settings, holder.salt):
+            return False
+        if holder is not None and holder.pid != told:
+            with suppress(ProcessLookupError):
+                os.kill(holder.pid, signal.SIGTERM)
+            told = holder.pid
+        if time.monotonic() > end:
+            raise TenureRefused(f"{settings.runtime}: a relay under other settings (process {told}) does not stop: end it")
+        time.sleep(_LOOK_S)
+    salt = os.urandom(32).hex()
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, msgspec.json.encode(_Holder(os.getpid(), salt, _mark(settings, salt))), 0)
+    return True
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read(handle: int) -> _Holder | None:
+    """The holder; None while it is still writing down who it is."""
+    try:
+        holder = msgspec.json.decode(os.pread(handle, 4096, 0), type=_Holder)
+    except msgspec.MsgspecError:
+        return None
+    return holder if holder.pid > 1 else None
+
+
+def _mark(settings: Settings, salt: str) -> str:
+    """Fingerprint of all that decides what a relay does: settings, contents of its files, key, version."""
+    mark = hashlib.blake2b(key=salt.encode()[:64], digest_size=16)
+    files = [Path(settings.policy or shipped("clinic.yaml")), Path(settings.pricing or shipped("pricing.yaml"))]
+    facts = [settings.env, settings.project, settings.endpoint, str(settings.switch), os.environ.get("LANGSMITH_API_KEY", ""), _version()]
+    for fact in [*(_content(file) for file in files), *(fact.encode() for fact in facts)]:
+        mark.update(len(fact).to_bytes(8) + fact)
+    return mark.hexdigest()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _version() -> str:
+    try:
+        return metadata.version("phi-guard-toolkit")
+    except metadata.PackageNotFoundError:
+        return ""
