@@ -124,8 +124,9 @@ def free_text_slots(policy: Policy, span: str) -> Iterator[tuple[Side, str, int 
     sides: tuple[Side, Side] = ("inputs", "outputs")
     for side in sides:
         for name in sorted(tool.side(side)):
-            rule = policy.fields.get(name)
-            if rule is not None and rule.action in {"scan", "truncate"}:
+            rule = policy.rule_for(span.removeprefix(structure.TOOL), side, name)
+            # Where the policy lets a class pass, a plant of that class is no finding, and shows nothing of the scanner.
+            if rule.action in {"scan", "truncate"} and not rule.allow_entities:
                 yield side, name, rule.chars if rule.action == "truncate" else None
 
 

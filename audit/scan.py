@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -17,9 +18,12 @@ from audit import structure
 from audit.findings import UNEXPLAINED, Finding, Place, fingerprint
 from audit.source import Run
 from audit.structure import Check
+from phi_guard.generalise import generalise
 from phi_guard.model import MARKER, Detection
-from phi_guard.policy.compiled import Pattern, Policy, Rule, Side
-from phi_guard.redact import find_outside_markers
+from phi_guard.policy.compiled import SIDES, Pattern, Policy, Rule
+from phi_guard.policy.keys import Keys, Step
+from phi_guard.policy.names import without_number
+from phi_guard.redact import find_outside_markers, heeded
 
 Find: TypeAlias = Callable[[str], Sequence[Detection]]
 
@@ -60,12 +64,10 @@ class _Nothing:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A place of a tool's inputs or outputs under a rule of the policy; ``top`` for the side itself."""
+    """A place of a tool's inputs or outputs under a rule of the policy; ``step`` is None for the side itself."""
 
-    rule: Rule
-    tool: str
-    side: Side
-    top: bool = False
+    keys: Keys
+    step: Step | None = None
 
 
 _Expect: TypeAlias = _Leaf | _Table | _Each | _Nothing | _Field
@@ -119,7 +121,7 @@ class Scanner:
     @cached_property
     def _own_words(self) -> frozenset[str]:
         """Names that paths are made of, which tell nothing even where they do not belong."""
-        return frozenset({*self._policy.fields, *self._policy.tools, *self.row, *structure.METADATA, *structure.LABELS, *structure.SPANS})
+        return frozenset({*self._policy.names, *self._policy.tools, *self.row, *structure.METADATA, *structure.LABELS, *structure.SPANS})
 
     @cached_property
     def row(self) -> Mapping[str, _Expect]:
@@ -128,7 +130,7 @@ class Scanner:
             key: _Leaf(structure.METADATA.get(key, structure.LABEL), "metadata", open=key in structure.OPEN)
             for key in (*structure.METADATA, *structure.LABELS)
         }
-        fields = (*self._policy.fields, "unknown")
+        fields = (*self._policy.names, "unknown")
         metadata["redactions"] = _Table({name: _Leaf(structure.COUNT, "metadata") for name in fields}, "metadata")
         metadata["usage_metadata"] = _Table({k: _Leaf(check, "metadata") for k, check in structure.USAGE.items()}, "metadata")
         held = _Table(metadata, "metadata")
@@ -152,10 +154,9 @@ class Scanner:
         """What a run of this name may hold; ``?`` for a name that is not on the closed list."""
         session = _Leaf(lambda v: v == self._project, "row") if self._project else _Leaf(structure.LABEL, "row", open=True)
         keys: dict[str, _Expect] = {**self.row, "name": _Leaf(lambda v: self.span_name(v) != "?", "name"), "session_name": session}
-        sides: tuple[Side, Side] = ("inputs", "outputs")
-        for side in sides:
+        for side in SIDES:
             if span.startswith(structure.TOOL):
-                keys[side] = _Field(self._policy.default, span.removeprefix(structure.TOOL), side, top=True)
+                keys[side] = _Field(self._policy.top(span.removeprefix(structure.TOOL), side))
             else:
                 keys[side] = _Nothing("text")
         return _Table(keys, "row")
@@ -216,7 +217,7 @@ class _Visit:
         for n, (key, inner) in enumerate(value.items()):
             name = key if isinstance(key, str) else str(key)
             known, inner_expect = self._key(name, expect)
-            named = known or (isinstance(expect, _Field) and name in self._scanner.policy.fields)  # in the policy: no secret
+            named = known or (isinstance(expect, _Field) and name in self._scanner.policy.names)  # in the policy: no secret
             at = f"{path}.{name if named else f'?{n}'}" if path else (name if named else f"?{n}")
             if not known and structure.STAND_IN.fullmatch(name) is None:
                 self._unexplained(name, at, "key", "structure.key")
@@ -228,12 +229,12 @@ class _Visit:
         match expect:
             case _Table(keys, place):
                 return name in keys, keys.get(name, _Nothing(place))
-            case _Field(rule, tool, side, top):
-                if not top and rule.action in {"redact", "drop"}:
+            case _Field(keys, step):
+                found = keys.meet(name) if step is None or step.walks else None
+                # The gate sends the policy's own name, numbered where a mapping has two; any other spelling came another way.
+                if found is None or found.name != without_number(name):
                     return False, _Nothing("text")
-                policy = self._scanner.policy
-                found = policy.rule_for(tool, side, name, top=top)
-                return (False, _Nothing("text")) if found is policy.default else (True, _Field(found, tool, side))
+                return True, _Field(found.below, found)
             case _Leaf(_, place) | _Nothing(place):
                 return False, _Nothing(place)
             case _Each(item):
@@ -246,40 +247,53 @@ class _Visit:
                     self._unexplained(_text(value), path, place, "structure.shape")
                 elif is_open and self._scanner.patterns_hit(_text(value)):
                     self._unexplained(_text(value), path, place, "structure.label")
-            case _Field(rule, _, _, top):
-                self._policy_value(value, path, rule if not top else None)
+            case _Field(_, step):
+                self._policy_value(value, path, step)
             case _Table(_, place) | _Nothing(place):
                 number = isinstance(value, int | float) and not isinstance(value, bool)
                 self._unexplained(_text(value), path, "number" if number else place, "structure.place")
             case _Each():
                 self._unexplained(_text(value), path, "text", "structure.place")
 
-    def _policy_value(self, value: object, path: str, rule: Rule | None) -> None:
-        text = _text(value)
-        if rule is not None and _says_something(text):
+    def _policy_value(self, value: object, path: str, step: Step | None) -> None:
+        text, rule = _text(value), step.rule if step is not None else None
+        place: Place = "text" if isinstance(value, str) else "number"
+        if rule is not None and rule.action != "generalise" and _says_something(text):
             self._survivors.add(rule.field)
-        if rule is None or rule.action in {"redact", "drop"}:
-            self._unexplained(text, path, "text" if isinstance(value, str) else "number", f"policy.{rule.action if rule else 'default'}")
+        if step is None or rule is None or rule.action in {"redact", "drop"}:
+            self._unexplained(text, path, place, f"policy.{rule.action if rule else 'default'}")
         elif rule.action == "keep":
             shape = rule.shape
             if shape is None or not shape.fits(value):
-                self._unexplained(text, path, "text" if isinstance(value, str) else "number", "policy.shape")
+                self._unexplained(text, path, place, "policy.shape")
             elif isinstance(shape, Pattern) and self._scanner.patterns_hit(text):
                 self._unexplained(text, path, "text", "policy.patterns")
             elif rule.unless_sent:
                 self._conditional.append((text, path, rule))
+        elif rule.action == "pseudonym":
+            pseudonyms = self._scanner.policy.pseudonyms
+            if pseudonyms is None or not pseudonyms.made(text):
+                self._unexplained(text, path, place, "policy.pseudonym")
+        elif rule.to is not None:
+            if generalise(value, rule.to, self._day()) != value:
+                self._unexplained(text, path, place, "policy.generalise")
         elif not isinstance(value, str):
             self._unexplained(text, path, "number", "policy.free_text")
         else:
-            self._free_text(value, path, rule)
+            self._free_text(value, path, step)
 
-    def _free_text(self, text: str, path: str, rule: Rule) -> None:
+    def _day(self) -> date:
+        """The day the run began, to which ages were counted; today where it does not say."""
+        start = self._run.get("start_time")
+        return date.fromisoformat(start[:10]) if isinstance(start, str) and structure.TIME(start) else date.today()
+
+    def _free_text(self, text: str, path: str, step: Step) -> None:
+        rule = step.rule
         nested = _container(text)
         if nested is not None:
-            side: Side = "outputs" if path.startswith("outputs") else "inputs"
-            self._stack.append((nested, path, _Field(rule, self._span.removeprefix(structure.TOOL), side)))
+            self._stack.append((nested, path, _Field(step.below, step)))
             return
-        found = self._scanner.find(text)
+        found = heeded(rule, text, self._scanner.find(text))
         for d in found:
             self._add(text[d.start : d.end], path, "text", d.entity, d.start, d.source)
         if not found and rule.action == "truncate" and len(text) > rule.chars:
@@ -309,7 +323,10 @@ class _Visit:
 
 def _in_list(expect: _Expect) -> _Expect:
     """What an item of a list may be, where the list itself was not expected: a table or leaf does not repeat."""
-    return expect if isinstance(expect, _Field | _Nothing) else _Nothing(expect.place if not isinstance(expect, _Each) else "text")
+    if isinstance(expect, _Field):
+        item = expect.step and (expect.step.items or expect.step)
+        return _Field(item.below, item) if item is not None else expect
+    return expect if isinstance(expect, _Nothing) else _Nothing(expect.place if not isinstance(expect, _Each) else "text")
 
 
 def _shown_id(value: object) -> str:

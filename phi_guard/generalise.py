@@ -21,7 +21,7 @@ AGE_MAX: Final = 130
 SPARSE_ZIP3: Final = frozenset(
     {"036", "059", "063", "102", "203", "556", "692", "790", "821", "823", "830", "831", "878", "879", "884", "890", "893"}
 )
-"""The 17 prefixes with 20,000 people or fewer by the 2000 Census, as HHS lists them in its guidance on de-identification (26 November 2012)."""
+"""The 17 prefixes with 20,000 people or fewer by the 2000 Census, as HHS lists them in its guidance on de-identification."""
 
 STATES: Final = frozenset(
     """

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +23,10 @@ VALUE_MAX: Final = 200
 """Characters of a value worth learning; longer ones are free text themselves."""
 DIGITS_MIN: Final = 5
 """Fewer digits are a year, a time or a dose."""
+FEW: Final = 32
+"""Values that may be left unread while short texts are asked whether they could hold one."""
+SHORT: Final = 64
+"""Characters of a text short enough to ask first whether it could hold any value at all."""
 
 _OURS: Final = re.compile(r"<REDACTED(?:_KEY_\d{1,9})?>")
 _WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|['-](?=[^\W\d_]))+")
@@ -37,10 +43,11 @@ class KnownValues:
 
     Threads may share one. Once a named field's value finds no room any more, every text counts as holding one.
 
-    Cost: `add` is O(length); `find` is one pass of one compiled pattern over the text, rebuilt only after an `add`.
+    Cost: `add` only takes the value down; what it may be found by is worked out when a text comes that could hold it. `find` is one pass
+    of one compiled pattern over the text, rebuilt only after that.
     """
 
-    __slots__ = ("_digits", "_full", "_lock", "_pattern", "_room", "_terms")
+    __slots__ = ("_digits", "_full", "_gist", "_lock", "_pattern", "_room", "_terms", "_unread")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,41 +56,75 @@ class KnownValues:
         self._room = {True: TERMS_MAX, False: TERMS_MAX}
         self._full = False
         self._pattern: re.Pattern[str] | None = None
+        self._unread: dict[tuple[str, bool], None] = {}
+        self._gist: _Gist | None = None
 
     def add(self, value: str, *, named: bool) -> None:
-        """Learn a redacted value.
+        """Learn a redacted value; see `add_all`."""
+        self.add_all(((value, named),))
+
+    def add_all(self, values: Iterable[tuple[str, bool]]) -> None:
+        """Learn redacted values.
 
         Args:
-            value: the raw value.
-            named: True when the policy names its field; of an unknown field's value only capitalised words and digits are learnt,
-                since it may be an ordinary word.
+            values: each raw value, and whether the policy names its field; of an unknown field's value only capitalised words and digits
+                are learnt, since it may be an ordinary word.
         """
-        if not 2 <= len(value) <= VALUE_MAX:
-            return
-        value = _OURS.sub(" ", value).strip()
-        digits = _number(fold(value)[0])
-        terms = _terms(value, named=named)
         with self._lock:
-            new = terms - self._terms
+            for value, named in values:
+                if 2 <= len(value) <= VALUE_MAX:
+                    self._unread[value, named] = None
+            self._gist = None
+            if len(self._unread) > FEW:
+                self._read()
+
+    def _read(self) -> None:
+        """Work out what the values taken down may be found by. The lock is held."""
+        unread, self._unread, self._gist = self._unread, {}, None
+        for given, named in unread:
+            value = _OURS.sub(" ", given).strip()
+            digits = _number(fold(value)[0])
+            new = _terms(value, named=named) - self._terms
             numbers = {digits} - self._digits if len(digits) >= DIGITS_MIN else set()
             if len(new) + len(numbers) > self._room[named]:
                 self._full |= named
-                return
-            if new or numbers:
+            elif new or numbers:
                 self._room[named] -= len(new) + len(numbers)
                 self._terms |= new
                 self._digits |= numbers
                 self._pattern = None
 
+    def _read_for(self, text: str) -> None:
+        """Read what was taken down, unless none of it can be in the text. The lock is held."""
+        if not self._unread:
+            return
+        roomy = len(self._terms) + len(self._digits) < TERMS_MAX // 2
+        if roomy and len(text) <= SHORT and text.isascii():
+            if self._gist is None:
+                self._gist = _gist(self._unread)
+            if self._gist is not None and not self._gist.may_be_in(text):
+                return
+        self._read()
+
     def is_one(self, value: str) -> bool:
         """Whether a whole value is one that was learnt, in any case, or has the same digits."""
         folded = fold(value.strip())[0]
         with self._lock:
+            self._read_for(value)
             return self._full or folded in self._terms or _number(folded) in self._digits
+
+    def holds(self, text: str) -> bool:
+        """Whether a short text is a value that was learnt, or has one in it."""
+        with self._lock:
+            self._read_for(text)
+            if not self._terms and not self._digits and not self._full:
+                return False
+        return self.is_one(text) or bool(self.find(text))
 
     def find(self, text: str) -> list[Detection]:
         """Where learnt values stand in the text, however written; digits whatever stands between them."""
         with self._lock:
+            self._read_for(text)
             terms, numbers, full = bool(self._terms), tuple(self._digits), self._full
             if terms and self._pattern is None:
                 longest_first = sorted(self._terms, key=lambda t: (-len(t), t))
@@ -108,6 +149,58 @@ class KnownValues:
             # One character may fold to several: a match that ends among them takes it whole.
             return [_known(places[start], max(places[end], places[end - 1] + 1)) for start, end in found]
         return [_known(start, end) for start, end in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gist:
+    """Enough of some values in ASCII to say of a short text that it holds none of them.
+
+    Args:
+        letters: the letters of each value, a line each. Whatever a value is found by, its letters stand there in a row.
+        wholes: the letters and digits of each value that has digits.
+        digits: the digits of each value, a line each.
+    """
+
+    letters: bytes
+    wholes: tuple[bytes, ...]
+    digits: bytes
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether one of the values could be found in a text in ASCII; False only if none can.
+
+        What a value is found by ends where a run of letters ends, so a run of the text is a run of the value, or the value is found by
+        its digits: by all of them, or by `DIGITS_MIN` in a row.
+        """
+        low = text.encode("ascii").lower()
+        for run in _RUN.findall(low):
+            if run in self.letters:
+                return True
+        bare = low.translate(None, _NOT_ALNUM)
+        for whole in self.wholes:
+            if whole in bare:
+                return True
+        number = bare.translate(None, _NOT_DIGIT)
+        for at in range(len(number) - DIGITS_MIN + 1):  # noqa: SIM110  # twice as fast as any(), on the way of every call
+            if number[at : at + DIGITS_MIN] in self.digits:
+                return True
+        return False
+
+
+def _gist(values: Iterable[tuple[str, bool]]) -> _Gist | None:
+    """The gist of values; None where one is not plain enough to be compared so."""
+    text = "\n".join([value if "\n" not in value else value.replace("\n", " ") for value, _ in values])
+    if not text.isascii() or "<REDACTED" in text:
+        return None
+    bare = text.encode("ascii").lower().translate(None, _NOT_ALNUM)
+    wholes = tuple([whole for whole in bare.split(b"\n") if not whole.isalpha()])
+    return _Gist(bare.translate(None, _NOT_LETTER), wholes, bare.translate(None, _NOT_DIGIT))
+
+
+_ASCII: Final = bytes(range(128)).replace(b"\n", b"")
+_NOT_ALNUM: Final = bytes(c for c in _ASCII if not chr(c).isalnum())
+_NOT_LETTER: Final = bytes(c for c in _ASCII if not chr(c).isalpha())
+_NOT_DIGIT: Final = bytes(c for c in _ASCII if not chr(c).isdecimal())
+_RUN: Final = re.compile(rb"[a-z]{2,}")
 
 
 def fold(text: str) -> tuple[str, list[int]]:

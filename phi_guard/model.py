@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
+import msgspec
+
 MARKER: Final = "<REDACTED>"
 """What stands where a value stood. Constant, so that it never echoes what it replaced."""
 
@@ -37,6 +39,7 @@ class Detection:
         entity: the class found, in capitals (``PERSON``, ``PHONE_NUMBER``, ``MRN``).
         score: 0.0 to 1.0 as the detector gives it; scores of different detectors do not compare.
         source: the detector (and rule) that found it, such as ``patterns.mrn``.
+        also: other classes found in stretches that overlapped and were joined to it.
     """
 
     start: int
@@ -44,17 +47,17 @@ class Detection:
     entity: str
     score: float
     source: str
+    also: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, gc=False):
     """One thing the gate did: at which place, by which rule. Holds names the policy itself gives, never a value or an unknown key.
 
     Args:
         path: such as ``inputs.patient_name``; an unknown key stands as ``?``.
         field: the policy field, or ``?`` for a field nobody named.
-        action: ``redact``, ``drop``, ``keep``, ``scan`` or ``truncate``; ``misfit`` where a kept value did not fit its shape, ``pass``
-            where free text was looked at and nothing in it was changed.
+        action: the rule's own, or ``redact`` where one that leaves something could leave nothing; ``misfit`` where a kept value did not
+            fit its shape, ``pass`` where a value was looked at and nothing in it was changed.
     """
 
     path: str

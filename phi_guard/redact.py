@@ -9,14 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from typing import Final, TypeAlias
 
+from phi_guard.generalise import generalise
 from phi_guard.known_values import KnownValues
 from phi_guard.model import MARKER, Detection, Note
-from phi_guard.policy.compiled import Policy, Rule, Side
+from phi_guard.policy.compiled import SIDES, Policy, Rule
+from phi_guard.policy.keys import Keys, Step
+from phi_guard.policy.names import sent_as
 
 Find: TypeAlias = Callable[[str], Sequence[Detection]]
+_Into: TypeAlias = dict[str, object] | list[object]
 
 DEPTH_MAX: Final = 64
 """Containers deeper than this are replaced by the marker: what cannot be walked is not sent."""
@@ -49,7 +54,9 @@ class Redaction:
     notes: tuple[Note, ...]
 
 
-def redact_tool(policy: Policy, tool: str, data: Mapping[str, object], find: Find, known: KnownValues | None = None) -> Redaction:
+def redact_tool(
+    policy: Policy, tool: str, data: Mapping[str, object], find: Find, known: KnownValues | None = None, *, today: date | None = None
+) -> Redaction:
     """Redact one tool call.
 
     Args:
@@ -58,23 +65,18 @@ def redact_tool(policy: Policy, tool: str, data: Mapping[str, object], find: Fin
         data: ``{"inputs": ..., "outputs": ...}``; either may be missing, None, a mapping, or a bare value (then taken as ``result``).
         find: the detector for free text; what it raises is raised on.
         known: identifying values of this call seen so far; those of this payload are added to it.
+        today: the day to which ages are counted; the clock's if not given.
 
     Returns:
         The sides that were given, redacted, with one note for each field met.
     """
-    known = KnownValues() if known is None else known
-    sides: dict[Side, object] = {}
-    for side in ("inputs", "outputs"):
+    walk = _Walk(policy, find, KnownValues() if known is None else known, today)
+    value: dict[str, object] = {}
+    for side in SIDES:
         if side in data:
             given = plain(data[side])
-            sides[side] = given if given is None or isinstance(given, dict) else {UNKNOWN_SIDE: given}
-    for side, given in sides.items():
-        if isinstance(given, Mapping):
-            _learn(policy, tool, side, given, known)
-    walk = _Walk(policy, tool, find, known)
-    value: dict[str, object] = {}
-    for side, given in sides.items():
-        value[side] = None if given is None else walk.mapping(given, side, side, 0, top=True)  # type: ignore[arg-type]  # made above
+            sent = given if given is None or isinstance(given, dict) else {UNKNOWN_SIDE: given}
+            value[side] = None if sent is None else walk.mapping(sent, policy.top(tool, side), side, 0)
     walk.settle()
     return Redaction(value, tuple(walk.notes))
 
@@ -89,7 +91,8 @@ def plain(value: object) -> object:
     def copied(value: object, depth: int) -> object:
         nonlocal room
         room -= 1
-        if value is None or value is True or value is False:
+        kind = type(value)
+        if kind is str or value is None or value is True or value is False:
             return value
         if room < 0 or depth > DEPTH_MAX + 2:
             return _OPAQUE
@@ -99,8 +102,15 @@ def plain(value: object) -> object:
             return int.__int__(value)
         if isinstance(value, float):
             return float.__float__(value)
-        if isinstance(value, Mapping):
-            return {str.__str__(k) if isinstance(k, str) else object(): copied(inner, depth + 1) for k, inner in value.items()}
+        if kind is dict or isinstance(value, Mapping):
+            copy: dict[object, object] = {}
+            for key, inner in value.items():  # type: ignore[attr-defined]  # a dict, or what says that it is a mapping
+                if type(inner) is str and type(key) is str and room > 0:
+                    room -= 1
+                    copy[key] = inner
+                else:
+                    copy[str.__str__(key) if isinstance(key, str) else object()] = copied(inner, depth + 1)
+            return copy
         if isinstance(value, list | tuple | set | frozenset):
             return [copied(inner, depth + 1) for inner in value]
         return _OPAQUE
@@ -114,9 +124,33 @@ def find_outside_markers(find: Find, text: str) -> list[Detection]:
     start = 0
     for part in text.split(MARKER):
         if any(c.isalnum() for c in part):
-            found += [Detection(d.start + start, d.end + start, d.entity, d.score, d.source) for d in find(part)]
+            found += [Detection(d.start + start, d.end + start, d.entity, d.score, d.source, d.also) for d in find(part)]
         start += len(part) + len(MARKER)
     return found
+
+
+def heeded(rule: Rule, text: str, found: Sequence[Detection]) -> Sequence[Detection]:
+    """The detections that count under a rule: not those of a class it lets pass, nor those within a stretch that it knows to be safe.
+
+    A detection that was joined of several counts unless each class in it may pass.
+    """
+    if not rule.allow_entities and not rule.safe_values:
+        return found
+    return [d for d in found if not ({d.entity, *d.also} <= rule.allow_entities or _is_safe(text, d, rule.safe_values))]
+
+
+def _is_safe(text: str, found: Detection, values: frozenset[str]) -> bool:
+    low = text.lower()
+    if len(low) != len(text):  # a letter that is two in lower case: places no longer agree
+        return False
+    for value in values:
+        at = low.find(value, max(0, found.end - len(value)))
+        while -1 < at <= found.start:
+            end = at + len(value)
+            if found.end <= end and not (text[at - 1 : at] if at else "").isalnum() and not text[end : end + 1].isalnum():
+                return True
+            at = low.find(value, at + 1)
+    return False
 
 
 def scrub(text: str, find: Find) -> str:
@@ -189,139 +223,207 @@ def _mask(text: str, found: Sequence[Detection]) -> str:
     return "".join([*out, text[at:]])
 
 
-def _learn(policy: Policy, tool: str, side: Side, given: Mapping[object, object], known: KnownValues) -> None:
-    """Collect the values that this payload's own rules redact, so that free text beside them cannot repeat them."""
-    stack: list[tuple[object, Rule, bool, int]] = [(given, policy.default, True, 0)]
-    while stack:
-        value, rule, top, depth = stack.pop()
-        if depth > DEPTH_MAX:
-            continue
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                below = policy.rule_for(tool, side, key, top=top) if isinstance(key, str) else policy.default
-                # Below a field that is redacted, everything is.
-                stack.append((inner, rule if not top and rule.action in {"redact", "drop"} else below, False, depth + 1))
-        elif isinstance(value, list | tuple | set | frozenset):
-            stack += [(inner, rule, top, depth + 1) for inner in value]
-        elif isinstance(value, str) and rule.action in {"scan", "truncate"}:
-            nested = _parse_container(value)
-            if isinstance(nested, dict | list):
-                stack.append((nested, rule, False, depth + 1))
-        elif rule.action in {"redact", "drop"} and isinstance(value, str | int | float) and not isinstance(value, bool):
-            known.add(str(value), named=rule.field != policy.default.field)
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
+@dataclass(slots=True)
+class _Text:
     """A container that came as JSON in a string, and goes so: encoded last, once every condition on what is in it has been judged."""
 
+    into: dict[str, object] | list[object]
+    at: str | int
+    given: object
     inner: dict[str, object] | list[object]
-    chars: int
+    rule: Rule
+    path: str
 
 
-@dataclass(slots=True)
 class _Walk:
-    policy: Policy
-    tool: str
-    find: Find
-    known: KnownValues
-    notes: list[Note] = field(default_factory=list)
-    survivors: set[str] = field(default_factory=set)
-    conditional: list[tuple[dict[str, object] | list[object], str | int, Rule, str]] = field(default_factory=list)
-    encoded: list[tuple[dict[str, object] | list[object], str | int, _Encoded]] = field(default_factory=list)
-    judged: int = 0
+    """One tool call's way through the policy: first every value finds its rule, and what is redacted is learnt; then texts are judged.
 
-    def mapping(self, given: Mapping[object, object], side: Side, path: str, depth: int, *, top: bool) -> dict[str, object]:
+    Until it is judged, a marker stands where a text will.
+    """
+
+    __slots__ = ("_conditional", "_find", "_judged", "_known", "_later", "_learnt", "_policy", "_survivors", "_texts", "_today", "notes")
+
+    def __init__(self, policy: Policy, find: Find, known: KnownValues, today: date | None) -> None:
+        self.notes: list[Note] = []
+        self._policy = policy
+        self._find = find
+        self._known = known
+        self._learnt: list[tuple[str, bool]] = []
+        self._today = today
+        self._survivors: set[str] = set()
+        self._later: list[tuple[_Into, str | int, object, Rule, str]] = []
+        self._conditional: list[tuple[_Into, str | int, Rule, str]] = []
+        self._texts: list[_Text] = []
+        self._judged = 0
+
+    def mapping(self, given: Mapping[object, object], keys: Keys, path: str, depth: int) -> dict[str, object]:
+        """What may be sent of a mapping, each key by its step; a marker for what is judged later."""
         out: dict[str, object] = {}
         unknown = 0
+        steps, notes = keys.steps, self.notes
         for key, value in given.items():
-            rule = self.policy.rule_for(self.tool, side, key, top=top) if isinstance(key, str) else self.policy.default
-            if rule is self.policy.default:
+            step = steps.get(key)  # type: ignore[call-overload]  # a key of another type is simply not there
+            if step is None and isinstance(key, str):
+                step = keys.meet(key)
+            name = None
+            if step is not None:
+                name = step.name if step.name == key and key not in out else sent_as(step.name, str(key), out)
+            if step is None or name is None:
                 unknown += 1
-                self.notes.append(Note(f"{path}.?", "?", rule.action))
-                if rule.action != "drop":
+                notes.append(Note(f"{path}.?", "?", self._policy.default.action))
+                self._learn(value, named=False)
+                if self._policy.default.action != "drop":
                     out[f"<REDACTED_KEY_{unknown}>"] = MARKER
-                continue
-            self._place(out, str(key), value, rule, side, f"{path}.{key}", depth)
+            elif not step.walks and type(value) is str and step.rule.action == "redact":  # most fields of most calls
+                out[name] = MARKER
+                notes.append(Note(f"{path}.{name}", step.rule.field, "redact"))
+                self._learnt.append((value, True))
+            else:
+                self._place(out, name, value, step, f"{path}.{name}", depth)
         return out
 
-    def _place(
-        self, into: dict[str, object] | list[object], at: str | int, value: object, rule: Rule, side: Side, path: str, depth: int
-    ) -> None:
-        done = self._value(value, rule, side, path, depth)
-        if done is _OMIT:
+    def _place(self, into: _Into, at: str | int, value: object, step: Step, path: str, depth: int) -> None:
+        """Put what may be sent of a value where it belongs; nothing where its rule drops it."""
+        rule = step.rule
+        action = rule.action
+        if action == "drop" and not (step.walks and isinstance(value, dict | list)):
+            self.notes.append(Note(path, rule.field, "drop"))
+            self._learn(value, named=rule.field != "?")
             return
         if isinstance(into, list):
-            into.append(done)
-            at = len(into) - 1
+            at = len(into)
+            into.append(MARKER)
         else:
-            into[str(at)] = done
-        if isinstance(done, _Encoded):
-            self.encoded.append((into, at, done))
-        elif rule.unless_sent and not isinstance(done, dict | list) and done not in (None, MARKER):
-            self.conditional.append((into, at, rule, path))
-
-    def _value(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
-        if rule.action == "drop":
-            self.notes.append(Note(path, rule.field, "drop"))
-            return _OMIT
+            into[at] = MARKER  # type: ignore[index]  # a mapping is given its key
         if value is None:
-            return None
-        if rule.action == "redact" or depth >= DEPTH_MAX:
+            into[at] = None  # type: ignore[index]  # the key or index under which the value was placed, here and below
+        elif not step.walks or depth >= DEPTH_MAX:
             self.notes.append(Note(path, rule.field, "redact"))
-            return MARKER
-        if isinstance(value, Mapping):
-            return self.mapping(value, side, path, depth + 1, top=False)
-        if isinstance(value, list | tuple | set | frozenset):
-            items: list[object] = []
-            for n, item in enumerate(value):
-                self._place(items, n, item, rule, side, f"{path}[{n}]", depth + 1)
-            return items
-        if rule.action == "keep":
-            return self._keep(value, rule, path)
-        return self._free_text(value, rule, side, path, depth)
-
-    def _keep(self, value: object, rule: Rule, path: str) -> object:
-        shape = rule.shape
-        if value == MARKER or shape is None or not shape.fits(value) or (not shape.listed and self._identifies(str(value))):
-            self.notes.append(Note(path, rule.field, "misfit"))
-            return MARKER
-        self.notes.append(Note(path, rule.field, "keep"))
-        self.survivors.add(rule.field)
-        return value
-
-    def _identifies(self, text: str) -> bool:
-        """Whether a learnt value is in a kept one, such as a name in ``BYRON-1234``."""
-        return self.known.is_one(text) or bool(self.known.find(text))
-
-    def _free_text(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
-        sofar = len(self.notes)
-        sent = self._scrubbed(value, rule, side, path, depth)
-        if isinstance(sent, _Encoded):
-            changed = any(note.action not in {"keep", "pass"} for note in self.notes[sofar:])
-            self.survivors.add(rule.field)
+            self._learn(value, named=rule.field != "?")
+        elif isinstance(value, dict | list):
+            into[at] = self._container(value, step, path, depth + 1)  # type: ignore[index]
+        elif action == "keep":
+            self._keep(into, at, value, rule, path)
+        elif action in {"scan", "truncate"}:
+            self._free_text(into, at, value, step, path, depth)
+        elif action in {"pseudonym", "generalise"}:
+            into[at] = self._lessened(value, rule, path)  # type: ignore[index]
         else:
-            changed = sent != value
-        self.notes.append(Note(path, rule.field, rule.action if changed else "pass"))
-        if isinstance(sent, str) and any(c.isalnum() for c in sent.replace(MARKER, "")):
-            self.survivors.add(rule.field)
-        return sent
+            self.notes.append(Note(path, rule.field, "redact"))
+            self._learn(value, named=rule.field != "?")
 
-    def _scrubbed(self, value: object, rule: Rule, side: Side, path: str, depth: int) -> object:
-        if not isinstance(value, str):
-            return MARKER  # a number, bytes or an object where text belongs: no detector can judge it
+    def _container(self, value: dict[object, object] | list[object], step: Step, path: str, depth: int) -> dict[str, object] | list[object]:
+        if isinstance(value, dict):
+            return self.mapping(value, step.below, path, depth)
+        items: list[object] = []
+        item = step.items or step
+        for n, inner in enumerate(value):
+            self._place(items, n, inner, item, f"{path}[{n}]", depth)
+        return items
+
+    def _learn(self, value: object, *, named: bool) -> None:
+        """Collect what is redacted, so that free text of this call cannot repeat it."""
+        if isinstance(value, str):
+            self._learnt.append((value, named))
+            return
+        stack = [value]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, dict):
+                stack += value.values()
+            elif isinstance(value, list):
+                stack += value
+            elif isinstance(value, str | int | float) and not isinstance(value, bool):
+                self._learnt.append((str(value), named))
+
+    def _keep(self, into: _Into, at: str | int, value: object, rule: Rule, path: str) -> None:
+        shape = rule.shape
+        if value == MARKER or shape is None or not shape.fits(value):
+            self.notes.append(Note(path, rule.field, "misfit"))
+        elif shape.listed:
+            self._kept(into, at, value, rule, path)
+        else:
+            self._later.append((into, at, value, rule, path))
+
+    def _kept(self, into: _Into, at: str | int, value: object, rule: Rule, path: str) -> None:
+        into[at] = value  # type: ignore[index]
+        self.notes.append(Note(path, rule.field, "keep"))
+        self._survivors.add(rule.field)
+        if rule.unless_sent:
+            self._conditional.append((into, at, rule, path))
+
+    def _lessened(self, value: object, rule: Rule, path: str) -> object:
+        """A pseudonym, or what is left of a value; the marker where there is none. The value itself is learnt."""
+        less: object = None
+        if rule.to is not None:
+            less = generalise(value, rule.to, self._today or date.today())  # the day where the clinic is
+        elif self._policy.pseudonyms is not None and isinstance(value, str | int) and not isinstance(value, bool):
+            text = str(value)
+            if MARKER not in text and any(c.isalnum() for c in text):
+                less = self._policy.pseudonyms.of(text)
+                self._survivors.add(rule.field)  # it stands for one patient, as a number would
+        if less is None or less != value:
+            self._learn(value, named=True)
+        self.notes.append(Note(path, rule.field, "redact" if less is None else rule.action if less != value else "pass"))
+        return MARKER if less is None else less
+
+    def _free_text(self, into: _Into, at: str | int, value: object, step: Step, path: str, depth: int) -> None:
+        rule = step.rule
+        if not isinstance(value, str):  # a number, bytes or an object where text belongs: no detector can judge it
+            self.notes.append(Note(path, rule.field, rule.action))
+            return
         nested = _parse_container(value)
-        if nested is not None:
-            inner = None if nested is _OPAQUE else self._value(nested, rule, side, path, depth + 1)
-            chars = rule.chars if rule.action == "truncate" else TEXT_MAX
-            return _Encoded(inner, chars) if isinstance(inner, dict | list) else MARKER
+        if nested is None:
+            self._later.append((into, at, value, rule, path))
+        elif isinstance(nested, dict | list) and depth + 1 < DEPTH_MAX:
+            inner = self._container(nested, step, path, depth + 2)
+            self._texts.append(_Text(into, at, nested, inner, rule, path))
+        else:
+            self.notes.append(Note(path, rule.field, rule.action))
+
+    def settle(self) -> None:
+        """Judge the texts, now that all is known that this call redacts; then the conditions, on what is sent.
+
+        A conditional value goes where one of the fields it names survives in clear. Then containers that came as text go back into text,
+        the innermost first.
+        """
+        if self._learnt:
+            self._known.add_all(self._learnt)
+        for into, at, value, rule, path in self._later:
+            if rule.action == "keep":
+                if self._known.holds(str(value)):  # such as a name in BYRON-1234
+                    self.notes.append(Note(path, rule.field, "misfit"))
+                else:
+                    self._kept(into, at, value, rule, path)
+            else:
+                into[at] = sent = self._scrubbed(str(value), rule)  # type: ignore[index]
+                self.notes.append(Note(path, rule.field, rule.action if sent != value else "pass"))
+                if any(c.isalnum() for c in sent.replace(MARKER, "")):
+                    self._survivors.add(rule.field)
+        self._survivors |= {text.rule.field for text in self._texts}
+        for into, at, rule, path in self._conditional:
+            if rule.unless_sent & self._survivors:
+                into[at] = MARKER  # type: ignore[index]
+                self.notes.append(Note(path, rule.field, "redact"))
+        for text in self._texts:
+            sent = json.dumps(text.inner, ensure_ascii=False, sort_keys=True)
+            chars = text.rule.chars if text.rule.action == "truncate" else TEXT_MAX
+            text.into[text.at] = sent if len(sent) <= chars else MARKER  # type: ignore[index]
+            same = text.inner == text.given and len(sent) <= chars
+            self.notes.append(Note(text.path, text.rule.field, "pass" if same else text.rule.action))
+
+    def _scrubbed(self, value: str, rule: Rule) -> str:
         if not self._affords(value):
             return MARKER
+
+        def find(text: str) -> Sequence[Detection]:
+            return [*self._known.find(text), *heeded(rule, text, self._find(text))]
+
         if rule.action == "scan":
-            return scrub(value, self._find) if _weight(value) <= TEXT_MAX else MARKER
+            return scrub(value, find) if _weight(value) <= TEXT_MAX else MARKER
         text = value if len(value) <= TEXT_MAX else value[:TEXT_MAX].rpartition(" ")[0]  # never ends inside a word
         for _ in range(ROUNDS_MAX):
-            shorter = cut(scrub(text, self._find), rule.chars)
+            shorter = cut(scrub(text, find), rule.chars)
             if shorter == text:
                 return text
             text = shorter
@@ -331,24 +433,8 @@ class _Walk:
         """Whether there is room to look at one more text of this tool call; takes the room."""
         weight = min(_weight(text), TEXT_MAX)
         if weight > 0:
-            self.judged += max(weight, JUDGED_MIN)
-        return self.judged <= JUDGED_MAX or weight == 0
-
-    def _find(self, text: str) -> Sequence[Detection]:
-        return [*self.known.find(text), *self.find(text)]
-
-    def settle(self) -> None:
-        """Judge the conditions on what is sent: a conditional value goes where one of the fields it names survives in clear.
-
-        Then put containers that came as text back into text, the innermost first, as they were met.
-        """
-        for into, at, rule, path in self.conditional:
-            if rule.unless_sent & self.survivors:
-                into[at] = MARKER  # type: ignore[index]  # at is the key or index under which the value was placed
-                self.notes.append(Note(path, rule.field, "redact"))
-        for into, at, done in self.encoded:
-            text = json.dumps(done.inner, ensure_ascii=False, sort_keys=True)
-            into[at] = text if len(text) <= done.chars else MARKER  # type: ignore[index]  # likewise
+            self._judged += max(weight, JUDGED_MIN)
+        return self._judged <= JUDGED_MAX or weight == 0
 
 
 def _parse_container(text: str) -> object | None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NoReturn
 
 import click
@@ -18,7 +21,7 @@ import click
 from audit import exits
 from phi_guard.errors import PhiGuardError
 
-__all__ = ["main"]
+__all__ = ["load_module", "main"]
 
 COMMANDS: Final = {
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
@@ -80,6 +83,27 @@ class LazyGroup(click.Group):
         except Exception as fault:  # noqa: BLE001  # its text could quote a value: only its class is told
             _leave(f"stopped by a fault of its own ({type(fault).__name__}); please report it", exits.UNPROVEN)
         sys.exit(code if isinstance(code, int) else exits.GO)
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module that the command line names, as ``python -m`` would find it: in the working directory too.
+
+    What it prints goes to stderr, since stdout is for results.
+
+    Raises:
+        click.UsageError: it cannot be imported; says why by the fault's class, since its text could quote anything.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        with redirect_stdout(sys.stderr):
+            return import_module(name)
+    except ModuleNotFoundError as fault:
+        msg = f"{name}: there is no module {fault.name}; run this where `python -c 'import {name}'` works"
+        raise click.UsageError(msg) from None
+    except (Exception, SystemExit) as fault:  # noqa: BLE001  # whatever somebody's module does while it loads
+        raise click.UsageError(f"{name}: cannot be imported ({type(fault).__name__}); try `python -c 'import {name}'`") from None
+    finally:
+        sys.path.pop(0)
 
 
 def _leave(message: str, code: int) -> NoReturn:

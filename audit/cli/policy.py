@@ -1,41 +1,24 @@
-"""``phi-audit policy``: the policy developer's kit. Each command reads, calls one module of `phi_guard.policy`, and shows what it says."""
+"""``phi-audit policy``: the policy developer's kit. Each command calls one module of `phi_guard.policy` and shows what it says."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from audit import exits
+from audit.cli.policy_calls import coverage, suggest
+from audit.cli.policy_file import FILE, as_json, env_option, file_argument, load, path_of, policy_option, real_walk, refused, shown, tell
 
 if TYPE_CHECKING:
-    from phi_guard.model import Note
-    from phi_guard.policy.compiled import Policy
     from phi_guard.policy.diff import Change
-    from phi_guard.policy.proof import Proof, Walk
+    from phi_guard.policy.proof import Proof
     from phi_guard.redact import Find
 
-Command = TypeVar("Command", bound=Callable[..., object])
 CODES: Final = "Exit codes: 0 nothing to say, 1 what the command looks for was found, 2 usage, or a file that cannot be loaded."
-ENVIRONMENTS: Final = click.Choice(["dev", "prod"])
-FILE: Final = click.Path(path_type=Path)
-
-_file = click.argument("file", type=FILE, required=False, envvar="PHI_GUARD_POLICY")
-_policy = click.option("--policy", "file", type=FILE, envvar="PHI_GUARD_POLICY", show_envvar=True,
-                       help="Policy file.  [default: clinic.yaml as shipped]")  # fmt: skip
-_env = click.option("--env", type=ENVIRONMENTS, default=None, help="Apply this environment's overlay.  [default: none]")
-
-
-def _shown(command: Command) -> Command:
-    """The two options that every command has."""
-    fmt = click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the result.")
-    output = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there, not to stdout.")
-    return fmt(output(command))
 
 
 @click.group(epilog=CODES)
@@ -54,9 +37,9 @@ def policy() -> None:
 
 
 @policy.command(epilog="Exit codes: 0 every example passes, 1 one fails, 2 the file cannot be loaded.")
-@_file
-@_env
-@_shown
+@file_argument
+@env_option
+@shown
 def test(file: Path | None, env: str | None, fmt: str, output: Path | None) -> int:
     """Run the file's own examples through the real walk, and say what none of them shows.
 
@@ -68,13 +51,13 @@ def test(file: Path | None, env: str | None, fmt: str, output: Path | None) -> i
     from phi_guard.policy.examples import patterns_only  # noqa: PLC0415  # not for --help
     from phi_guard.policy.proof import prove  # noqa: PLC0415
 
-    path = _path(file)
-    proof = prove(path, _walk(patterns_only()), env or "")
+    path = path_of(file)
+    proof = prove(path, real_walk(patterns_only()), env or "")
     if fmt == "json":
         counts = {state: proof.count(state) for state in ("PASS", "FAIL", "ERROR")}
-        _tell(_json("test", path, {"env": env or "", "counts": counts, **asdict(proof)}), output)
+        tell(as_json("test", path, {"env": env or "", "counts": counts, **asdict(proof)}), output)
     else:
-        _tell(_proof(proof, path), output)
+        tell(_proof(proof, path), output)
     if proof.faults or proof.count("ERROR"):
         return exits.USAGE
     return exits.NO_GO if proof.count("FAIL") else exits.GO
@@ -83,10 +66,12 @@ def test(file: Path | None, env: str | None, fmt: str, output: Path | None) -> i
 def _proof(proof: Proof, path: Path) -> list[str]:
     lines = []
     for tried in proof.examples:
-        lines.append(f"{tried.state:5} {path}:{tried.line}: {tried.tool}")
+        lines.append(
+            f"{tried.state:5} {f'line {tried.line} of what it extends' if tried.inherited else f'{path}:{tried.line}'}: {tried.tool}"
+        )
         lines += [f"      {why}" for why in tried.why]
     lines += [f"not shown by any example: {place}" for place in proof.uncovered]
-    lines += [f"{path}:{fault.line}: {fault.path}: {fault.what}" for fault in proof.faults]
+    lines += [f"{fault.file}:{fault.line}: {fault.path}: {fault.what}" for fault in proof.faults]
     return [*lines, f"{len(proof.examples)} examples: {proof.count('PASS')} pass, {proof.count('FAIL')} fail, {proof.count('ERROR')} error"]
 
 
@@ -96,9 +81,9 @@ def _proof(proof: Proof, path: Path) -> list[str]:
 @click.option("--value", help="A value to try there. It is not printed back.")
 @click.option("--show-value", is_flag=True, help="Print what would be sent of the value.")
 @click.option("--strict", is_flag=True, help="Try with every detector, not with the patterns alone; loads for seconds.")
-@_policy
-@_env
-@_shown
+@policy_option
+@env_option
+@shown
 def explain(
     tool: str, place: str, value: str | None, show_value: bool, strict: bool, file: Path | None, env: str | None, fmt: str,
     output: Path | None,
@@ -114,8 +99,8 @@ def explain(
     from phi_guard.policy.examples import patterns_only  # noqa: PLC0415
     from phi_guard.policy.paths import BadPath  # noqa: PLC0415
 
-    path = _path(file)
-    rules = _load(path, env or "")
+    path = path_of(file)
+    rules = load(path, env or "")
     try:
         at = x.parse_path(place)
     except BadPath as fault:
@@ -123,15 +108,16 @@ def explain(
     decided = x.decide(rules, tool, at)
     told: dict[str, object] = {
         "env": env or "", "tool": tool, "path": place, "rule": decided.where, "action": decided.rule.action, "line": decided.rule.line,
+        "rule_file": decided.rule.file or str(path),
         "why": decided.why, "conditions": x.conditions(decided.rule),
     }  # fmt: skip
     line = f":{decided.rule.line}" if decided.rule.line else ""
-    lines = [f"{tool} {place}: {decided.rule.action}", f"  rule     {path}{line}: {decided.where}"]
+    lines = [f"{tool} {place}: {decided.rule.action}", f"  rule     {decided.rule.file or path}{line}: {decided.where}"]
     lines += [f"  why      {why}" for why in decided.why]
     lines += [f"  so       {condition}" for condition in x.conditions(decided.rule)]
     if value is not None:
         find = _strict() if strict else patterns_only()
-        done = x.outcome(rules, tool, at, x.typed(value, decided.rule), _walk(find))
+        done = x.outcome(rules, tool, at, x.typed(value, decided.rule), real_walk(find))
         sent = None if done.sent is x.NOT_SENT else done.sent
         told["value"] = {"chars": len(value), "treated": done.treated, "because": done.because, "sent": x.describe(done.sent)}
         lines += [f"  value    {len(value)} characters: {done.because}", f"  sent     {x.describe(done.sent)}"]
@@ -140,15 +126,15 @@ def explain(
             lines[-1] = f"  sent     {'nothing' if done.sent is x.NOT_SENT else json.dumps(sent, ensure_ascii=False)}"
         if not strict and decided.rule.action in {"scan", "truncate"}:
             lines.append("  note     tried with the patterns alone; --strict adds the language model, which finds more names")
-    _tell(_json("explain", path, told) if fmt == "json" else lines, output)
+    tell(as_json("explain", path, told) if fmt == "json" else lines, output)
 
 
 @policy.command(epilog="Exit codes: 0 done, 1 --fail-on weaker and a change is weaker or mixed, 2 a file cannot be loaded.")
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
-@_env
+@env_option
 @click.option("--fail-on", type=click.Choice(["weaker"]), help="Exit 1 if a change is weaker, or cannot be compared (mixed).")
-@_shown
+@shown
 def diff(old: Path, new: Path, env: str | None, fail_on: str | None, fmt: str, output: Path | None) -> int:
     """Say what NEW sends that OLD does not, change by change: weaker, stronger, mixed or different.
 
@@ -163,50 +149,78 @@ def diff(old: Path, new: Path, env: str | None, fail_on: str | None, fmt: str, o
     from phi_guard.policy.diff import compare  # noqa: PLC0415
 
     chosen = ALL if env is None else (env,)
-    changes = compare(*({each: _load(path, each) for each in chosen} for path in (old, new)))
+    changes = compare(*({each: load(path, each) for each in chosen} for path in (old, new)))
     worse = [change for change in changes if change.kind in {"weaker", "mixed"}]
     if fmt == "json":
         counts = {kind: sum(change.kind == kind for change in changes) for kind in ("weaker", "stronger", "mixed", "different")}
         told = {"old": str(old), "env": env or "", "counts": counts, "changes": [asdict(change) for change in changes]}
-        _tell(_json("diff", new, told), output)
+        tell(as_json("diff", new, told), output)
     else:
-        _tell([_change(change, old, new) for change in changes] or ["no change in what may be sent"], output)
+        tell([_change(change, old, new) for change in changes] or ["no change in what may be sent"], output)
     return exits.NO_GO if fail_on and worse else exits.GO
 
 
 def _change(change: Change, old: Path, new: Path) -> str:
     env = f" (in {change.env})" if change.env else ""
-    lines = [f"{path}:{line}" for path, line in ((old, change.old_line), (new, change.new_line)) if line]
+    places = ((change.old_file or old, change.old_line), (change.new_file or new, change.new_line))
+    lines = [f"{path}:{line}" for path, line in places if line]
     return f"{change.kind:9} {change.path}{env}: {change.what}  [{' -> '.join(lines) or 'whole file'}]"
 
 
-def _path(file: Path | None) -> Path:
-    """The file to read: the one named, or the shipped one."""
-    from phi_guard.policy import shipped  # noqa: PLC0415  # not for --help
+@policy.command(epilog="Exit codes: 0 clean, 1 a finding as severe as --fail-on, 2 the file cannot be loaded.")
+@file_argument
+@click.option(
+    "--fail-on", type=click.Choice(["error", "warning", "info"]), default="warning", show_default=True, help="Exit 1 from here on."
+)
+@shown
+def lint(file: Path | None, fail_on: str, fmt: str, output: Path | None) -> int:
+    """Look for what loads but is risky: wide shapes, kept free text, rules that never decide, names nearly the same.
 
-    return file or shipped("clinic.yaml")
-
-
-def _load(path: Path, env: str = "") -> Policy:
-    """A policy, or a usage error with every reason why it cannot be loaded."""
+    \b
+    Examples:
+      phi-audit policy lint policies/clinic.yaml
+      phi-audit policy lint policies/clinic.yaml --fail-on error --format json
+    """  # noqa: D301  # click's
     from phi_guard.errors import PolicyError  # noqa: PLC0415  # not for --help
-    from phi_guard.policy import load_policy  # noqa: PLC0415
+    from phi_guard.policy.lint import SEVERITIES  # noqa: PLC0415
+    from phi_guard.policy.lint import lint as look  # noqa: PLC0415
+    from phi_guard.policy.proof import read_faults  # noqa: PLC0415
 
+    path = path_of(file)
     try:
-        return load_policy(path, env)
+        findings = look(path)
     except PolicyError as fault:
-        raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
+        faults = read_faults(fault)
+        if fmt == "json":
+            tell(as_json("lint", path, {"findings": [], "faults": [asdict(one) for one in faults]}), output)
+        raise refused(fault) from None
+    if fmt == "json":
+        tell(as_json("lint", path, {"findings": [asdict(finding) for finding in findings], "faults": []}), output)
+    else:
+        lines = [f"{path}:{f.line}: {f.path}: {f.code} {f.severity}: {f.what}: {f.why}; {f.fix}" for f in findings]
+        counts = ", ".join(f"{sum(f.severity == severity for f in findings)} {severity}" for severity in reversed(SEVERITIES))
+        tell([*lines, counts], output)
+    failing = SEVERITIES[SEVERITIES.index(fail_on) :]
+    return exits.NO_GO if any(finding.severity in failing for finding in findings) else exits.GO
 
 
-def _walk(find: Find) -> Walk:
-    """The real walk with these detectors."""
-    from phi_guard.redact import redact_tool  # noqa: PLC0415  # not for --help
+@policy.command(epilog="Exit codes: 0 done, 2 usage.")
+@shown
+def schema(fmt: str, output: Path | None) -> None:
+    """Print the policy file's JSON Schema (draft 2020-12), for completion and checks in editors; as a table, what each key is for.
 
-    def walk(rules: Policy, tool: str, data: Mapping[str, object]) -> tuple[Mapping[str, object], tuple[Note, ...]]:
-        done = redact_tool(rules, tool, data, find)
-        return done.value, done.notes
+    \b
+    Examples:
+      phi-audit policy schema --format json -o policies/schema/policy.schema.json
+      and in the policy's first line:
+      # yaml-language-server: $schema=schema/policy.schema.json
+    """  # noqa: D301  # click's
+    from phi_guard.policy.schema import MEANS, policy_schema  # noqa: PLC0415  # not for --help
 
-    return walk
+    if fmt == "json":
+        tell([json.dumps(policy_schema(), indent=2, ensure_ascii=False)], output)
+    else:
+        tell([f"{key:16}{meaning}" for key, meaning in MEANS.items()], output)
 
 
 def _strict() -> Find:
@@ -215,17 +229,5 @@ def _strict() -> Find:
     return open_detector("strict").find
 
 
-def _json(name: str, path: Path, told: Mapping[str, object]) -> list[str]:
-    return [json.dumps({"schema": f"phi-audit.policy-{name}/1", "file": os.fspath(path), **told}, indent=2, ensure_ascii=False)]
-
-
-def _tell(lines: Iterable[str], output: Path | None) -> None:
-    """Write a result, to stdout or to a file."""
-    text = "".join(f"{line}\n" for line in lines)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as fault:
-        raise click.UsageError(f"{output}: cannot be written ({fault.strerror})") from None
+policy.add_command(suggest)
+policy.add_command(coverage)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from phi_guard.detect.detector import Detector, merge
+from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.detect.patterns import PatternDetector
 from phi_guard.detect.union import UnionDetector
 from phi_guard.errors import DetectorUnavailable
 
-__all__ = ["PROFILES", "Detector", "PatternDetector", "Profile", "UnionDetector", "merge", "open_detector"]
+__all__ = ["PROFILES", "Detector", "NormalisingDetector", "PatternDetector", "Profile", "UnionDetector", "merge", "open_detector"]
 
 Profile: TypeAlias = Literal["strict", "balanced"]
 
@@ -21,7 +22,8 @@ PROFILES: Final[tuple[Profile, ...]] = ("strict", "balanced")
 
 
 def open_detector(profile: Profile) -> Detector:
-    """A detector that is loaded and ready: our own patterns joined with Presidio's recognisers and spaCy's NER.
+    """A detector that is loaded and ready: our own patterns joined with Presidio's recognisers and spaCy's NER,
+    on the text as it is and without its disguises.
 
     Args:
         profile: ``strict`` or ``balanced``.
@@ -38,4 +40,4 @@ def open_detector(profile: Profile) -> Detector:
         missing = exc.name or "a library of the detectors"
         msg = f"cannot load {missing}; install the requirements again: pip install phi-guard-toolkit"
         raise DetectorUnavailable(msg) from None
-    return UnionDetector(profile, (PatternDetector(), open_presidio(recase=profile == "strict")))
+    return NormalisingDetector(UnionDetector(profile, (PatternDetector(), open_presidio(recase=profile == "strict"))))

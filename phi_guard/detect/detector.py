@@ -54,7 +54,7 @@ def _clip(detection: Detection, length: int) -> Detection:
     start, end = max(detection.start, 0), min(detection.end, length)
     if (start, end) == (detection.start, detection.end):
         return detection
-    return Detection(start, end, detection.entity, detection.score, detection.source)
+    return Detection(start, end, detection.entity, detection.score, detection.source, detection.also)
 
 
 def _join(group: list[Detection]) -> Detection:
@@ -62,4 +62,5 @@ def _join(group: list[Detection]) -> Detection:
         return group[0]
     best = max(group, key=lambda d: (d.score, d.end - d.start))
     sources = dict.fromkeys(part for d in group for part in d.source.split("+"))
-    return Detection(group[0].start, max(d.end for d in group), best.entity, best.score, "+".join(sources))
+    also = frozenset[str]().union({d.entity for d in group}, *(d.also for d in group)) - {best.entity}
+    return Detection(group[0].start, max(d.end for d in group), best.entity, best.score, "+".join(sources), also)

@@ -36,6 +36,7 @@ class Change:
         what: the change, in words.
         old_line: where the old file says so, 0 where it says nothing.
         new_line: likewise in the new file.
+        old_file: the file that says so, where it is not the policy's own but one that it extends; likewise ``new_file``.
     """
 
     kind: Kind
@@ -44,6 +45,8 @@ class Change:
     what: str
     old_line: int
     new_line: int
+    old_file: str = ""
+    new_file: str = ""
 
 
 def compare(old: dict[str, Policy], new: dict[str, Policy]) -> tuple[Change, ...]:
@@ -69,9 +72,30 @@ def _changes(old: Policy, new: Policy, env: str) -> Iterator[Change]:
         before, after = old.fields.get(name), new.fields.get(name)
         if kind := strength(before or old.default, after or new.default):
             what = "; ".join(_words(before, after))
-            yield Change(kind, env, f"fields.{name}", what, before.line if before else 0, after.line if after else 0)
+            yield _told(kind, env, f"fields.{name}", what, before, after)
+            if kind == "stronger" and before is not None and before.action not in _BLIND:
+                yield from _freed(name, before, new, env)
+    for spelt in {**old.aliases, **new.aliases}:
+        was, is_ = (policy.fields.get(policy.aliases.get(spelt, ""), policy.default) for policy in (old, new))
+        if (spelt in old.aliases) != (spelt in new.aliases) and (kind := strength(was, is_)):
+            what = "an alias is added" if spelt in new.aliases else "an alias is gone"
+            name = new.aliases.get(spelt) or old.aliases[spelt]
+            yield _told(kind, env, f"fields.{name}.aliases.{spelt}", what, was, is_)
     for name in {**old.tools, **new.tools}:
         yield from _tool(name, old, new, env)
+
+
+def _told(kind: Kind, env: str, path: str, what: str, old: Rule | None, new: Rule | None) -> Change:
+    lines = (old.line if old else 0, new.line if new else 0)
+    return Change(kind, env, path, what, *lines, old.file if old else "", new.file if new else "")
+
+
+def _freed(name: str, before: Rule, policy: Policy, env: str) -> Iterator[Change]:
+    """The fields that are kept unless this one is sent: where it is sent less, they are sent more."""
+    for waiting in policy.fields.values():
+        if name in waiting.unless_sent:
+            what = f"is sent where it was not, since it waits for {name}, which is sent less"
+            yield _told("weaker", env, f"fields.{waiting.field}.unless_sent.{name}", what, before, waiting)
 
 
 def strength(old: Rule, new: Rule) -> Kind | None:
@@ -79,7 +103,7 @@ def strength(old: Rule, new: Rule) -> Kind | None:
 
     An unknown field, under the default rule, loses its name as well; a rule of the policy's own is not weaker for giving the name.
     """
-    if replace(new, line=old.line, field=old.field) == old:
+    if replace(new, line=old.line, field=old.field, file=old.file) == old:
         return None if new.field == old.field else "different"
     return _sum(_parts(old, new))
 
@@ -206,6 +230,9 @@ def _listing(tool: str, side: Side, field: str, old: Policy, new: Policy, env: s
     what = f"{'gains' if added else 'loses'} {field} ({rule.action})"
     if _sends(rule):
         kind = "weaker" if added else "stronger"
+        waiting = [name for each in SIDES for name in after.side(each) if field in new.fields.get(name, new.default).unless_sent]
+        if waiting and not added:
+            kind, what = "mixed", f"{what}; {', '.join(sorted(set(waiting)))} waited for it and is sent now"
     elif not added and any(_action(old, name) in _FREE for each in SIDES for name in before.side(each)):
         # An unknown field's value is learnt only in part, so that less of it is found in free text.
         kind, what = "weaker", f"{what}: its value is now taken out of the call's free text in part only"

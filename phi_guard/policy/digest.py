@@ -10,7 +10,6 @@ from typing import Final
 
 from phi_guard.policy.compiled import Branch, Flag, Moment, Number, OneOf, Pattern, Rule, Shape, ToolRules
 
-
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 

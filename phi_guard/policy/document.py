@@ -84,5 +84,3 @@ def _check(sheets: Iterable[Sheet]) -> None:
             faults += refused.faults
     if faults:
         raise PolicyError(faults)
-
-

@@ -195,7 +195,7 @@ class _Layer:
         draft, default = self.draft, self.file.get("default")
         if draft.default == "drop" and default == "redact":
             self.sheet.fault(("default",), "redact is looser than drop, and here it may only be tightened; leave it out")
-        elif default in {"redact", "drop"}:
+        elif isinstance(default, str) and default in {"redact", "drop"}:
             draft.default = str(default)
         if self.file.get("standard") == "safe_harbor":
             draft.standard = (*draft.standard, self.sheet)
@@ -301,7 +301,7 @@ class _Layer:
                 continue
             for step in path[1]:
                 meant = self.draft.spellings.get(spelling(step), step)
-                if meant != step and step != paths.ITEM:
+                if step not in {meant, paths.ITEM}:
                     self.sheet.fault(at, f"{quote(step)} is '{meant}' under fields, however it is spelt; write {meant}")
             row = take(RuleRow, row_, at, self.sheet)
             rule = self.rule(row, paths.field_of(path), at) if row is not None else None

@@ -83,7 +83,7 @@ def side(listed: frozenset[str], branch: Branch | None, default: Rule, fields: M
         fields: the policy's fields.
         below: from `everywhere`.
     """
-    keys = Keys(below._aliases)  # noqa: SLF001  # the same class's own table, shared
+    keys = Keys(below._aliases)  # the same class's own table, shared
     for name in listed:
         if name in fields:
             keys.put(plain(name, fields[name], below))
@@ -104,14 +104,14 @@ def _grown(name: str, branch: Branch, default: Rule, fields: Mapping[str, Rule],
         rule = fields[name]  # a path that only passes through a field leaves the field's own rule to its plain values
     keys = below
     if branch.keys:
-        keys = Keys(below._aliases, below)  # noqa: SLF001  # see `side`
+        keys = Keys(below._aliases, below)  # see `side`
         for key, inner in branch.keys.items():
             keys.put(_grown(key, inner, default, fields, below))
     if branch.items is not None:
         items: Step | None = _grown(name, branch.items, default, fields, below)
     elif branch.keys:
         # What the path says of a mapping it does not say of the items of a list: those have the place's rule and no more.
-        items = plain(name, rule, below) if rule is not None else Step(name, default, True, below)  # noqa: FBT003  # as the field reads
+        items = plain(name, rule, below) if rule is not None else Step(name, default, True, below)  # as the field reads
     else:
         items = None
     walks = rule is None or rule.action not in {"redact", "drop"}

@@ -13,9 +13,8 @@ from typing import Final, Literal, TypeAlias
 from phi_guard.policy import load_policy
 from phi_guard.policy.compiled import Moment, Number, Pattern, Policy, Rule, Shape
 from phi_guard.policy.examples import patterns_only
-from phi_guard.policy.explain import decide
 from phi_guard.policy.lines import Sheet, quote, read
-from phi_guard.policy.proof import SIDES
+from phi_guard.policy.proof import SIDES, ruled
 from phi_guard.policy.samples import AGE_MAX, GIVEN, IDENTIFY, SAID, SAMPLES, SENTENCES
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -23,7 +22,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error")
 """The least serious first."""
 
 CODES: Final[Mapping[str, str]] = {
-    "PG001": "a field's rule never decides anything",
+    "PG001": "no tool lists a field and no path names it",
     "PG002": "a shape is so wide that an identifying value fits it",
     "PG003": "free text is kept",
     "PG004": "a patient's words are scanned and sent at any length",
@@ -81,24 +80,28 @@ def lint(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
         PolicyError: it cannot be loaded; that comes first.
     """
     policy, sheet = load_policy(path), read(path)
-    found = [*_fields(policy), *_names(policy), *_tools(policy), *_lists(sheet)]
+    found = [*_rules(policy), *_names(policy), *_tools(policy), *_lists(sheet)]
     return tuple(sorted(found, key=lambda finding: (finding.line, finding.code, finding.path)))
 
 
-def _fields(policy: Policy) -> Iterator[Finding]:
-    listed = [(tool, side, name) for tool, rules in policy.tools.items() for side in SIDES for name in rules.side(side)]
-    ruling = {name for tool, side, name in listed if decide(policy, tool, (side, (name,))).rule is policy.fields.get(name)}
+def _rules(policy: Policy) -> Iterator[Finding]:
+    """Doubts about each rule of the file itself; those of a file it extends belong to that one's own lint."""
+    listed = {name for rules in policy.tools.values() for side in SIDES for name in rules.side(side)}
+    by_path = {f"tools.{tool}.rules: {path}": rule for tool, rules in policy.tools.items() for path, rule in ruled(rules)}
+    steps = {step for path in by_path for step in re.findall(r"\.(\w[\w-]*)", path.partition(": ")[2])}
     for name, rule in policy.fields.items():
-        at = (rule.line, f"fields.{name}")
-        if name not in ruling and any(name == other for _, _, other in listed):
+        if not rule.file and name not in listed | steps:
             yield Finding(
-                "PG001", "warning", *at, "every tool that lists this field has a rule of its own for it, so this one never decides",
-                "who reads it believes it does", "leave the tools' own rules out, or the field",
+                "PG001", "info", rule.line, f"fields.{name}", "no tool lists this field and no path names it",
+                "only a key of this name inside another field meets it", "list it under the tool that has it, or leave it out",
             )  # fmt: skip
+    for path, rule in {**{f"fields.{name}": rule for name, rule in policy.fields.items()}, **by_path}.items():
+        if rule.file:
+            continue
         if rule.action == "keep" and rule.shape is not None:
-            yield from _shape(name, rule.shape, *at)
-        yield from _kept(name, rule)
-        yield from _silenced(rule)
+            yield from _shape(rule.field, rule.shape, rule.line, path)
+        yield from _kept(rule, path)
+        yield from _silenced(rule, path)
 
 
 def _shape(name: str, shape: Shape, line: int, path: str) -> Iterator[Finding]:
@@ -131,9 +134,9 @@ def _shape(name: str, shape: Shape, line: int, path: str) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _kept(name: str, rule: Rule) -> Iterator[Finding]:
+def _kept(rule: Rule, path: str) -> Iterator[Finding]:
     """Doubts about a field that sends something, from what it is called and said to be."""
-    at = (rule.line, f"fields.{name}")
+    at, name = (rule.line, path), rule.field
     if rule.action not in {"keep", "scan", "truncate"}:
         return
     words = _words(name)
@@ -156,12 +159,12 @@ def _kept(name: str, rule: Rule) -> Iterator[Finding]:
     if rule.action == "keep" and rule.safe_harbor is not None:
         yield Finding(
             "PG008", "info", *at, f"holds identifier {rule.safe_harbor} of 45 CFR 164.514(b)(2)(i) and is kept",
-            "what is sent is not de-identified in the sense of Safe Harbor", "nothing, if that is meant; else write action: redact",
+            "what is sent is not de-identified in the sense of Safe Harbor", "if that is not meant, write action: redact",
         )  # fmt: skip
 
 
-def _silenced(rule: Rule) -> Iterator[Finding]:
-    at = (rule.line, f"fields.{rule.field}")
+def _silenced(rule: Rule, path: str) -> Iterator[Finding]:
+    at = (rule.line, path)
     if strong := sorted(rule.allow_entities & _STRONG):
         yield Finding(
             "PG011", "warning", *at, f"{', '.join(strong)} may be found here without its being redacted",
@@ -179,7 +182,8 @@ def _names(policy: Policy) -> Iterator[Finding]:
     """Names that are nearly the same: the one may be a slip of the pen, and then its rule is not the one meant."""
     for what, known in (("fields", policy.fields), ("tools", policy.tools)):
         for one, other in combinations(known, 2):
-            if _alike(one, other):
+            own = what == "tools" or not policy.fields[other].file
+            if own and _alike(one, other):
                 same = what == "fields" and policy.fields[one].action == policy.fields[other].action
                 yield Finding(
                     "PG005", "info" if same else "warning", known[other].line, f"{what}.{other}",

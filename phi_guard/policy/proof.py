@@ -22,6 +22,7 @@ Walk: TypeAlias = Callable[[Policy, str, Mapping[str, object]], tuple[Mapping[st
 SIDES: Final[tuple[Side, Side]] = ("inputs", "outputs")
 _ABSENT: Final = object()
 _EXAMPLE: Final = re.compile(r"examples\[(\d+)\]")
+_FAULT: Final = re.compile(r"(.*?):(\d+): (.*?): (.*)", re.DOTALL)
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 
@@ -30,11 +31,13 @@ class Fault:
     """One reason why a file cannot be loaded.
 
     Args:
+        file: the file it stands in; it may be one that the file extends.
         line: 1-based.
         path: the place in the file, such as ``fields.phone.action``.
         what: what is wrong, and what to write instead.
     """
 
+    file: str
     line: int
     path: str
     what: str
@@ -45,16 +48,18 @@ class Tried:
     """One example, tried.
 
     Args:
-        line: where it begins in the file.
+        line: where it begins in its file.
         tool: whose call it is.
         state: ``PASS`` it comes out as written (with an overlay: or sends less), ``FAIL`` it does not, ``ERROR`` it could not be run.
         why: each difference, or why it could not be run; for a pass under an overlay, where less is sent.
+        inherited: True where it stands in a file that this one extends.
     """
 
     line: int
     tool: str
     state: State
     why: tuple[str, ...] = ()
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +81,10 @@ class Proof:
         return sum(1 for example in self.examples if example.state == state)
 
 
-def read_faults(refused: PolicyError, file: str) -> tuple[Fault, ...]:
-    """The faults of a refused file in their parts; one that has none (no file at all) stands whole at line 1."""
-    faults = []
-    for text in refused.faults:
-        line, _, rest = text.removeprefix(f"{file}:").partition(": ")
-        path, _, what = rest.partition(": ")
-        faults.append(Fault(int(line), path, what) if line.isdecimal() and what else Fault(1, "file", text))
-    return tuple(faults)
+def read_faults(refused: PolicyError) -> tuple[Fault, ...]:
+    """The faults of a refused file in their parts; one that has none stands whole at line 1."""
+    parts = ((_FAULT.fullmatch(text), text) for text in refused.faults)
+    return tuple(Fault(m[1], int(m[2]), m[3], m[4]) if m else Fault("", 1, "file", text) for m, text in parts)
 
 
 def prove(path: str | os.PathLike[str], walk: Walk, env: str = "") -> Proof:
@@ -103,19 +104,20 @@ def prove(path: str | os.PathLike[str], walk: Walk, env: str = "") -> Proof:
     find = patterns_only()
     tried: list[Tried] = []
     shown: set[tuple[str, str]] = set()
-    for example in policy.examples:
+    inherited = len(policy.examples) - sum(1 for _ in _listed(path))  # an extended file's own come first
+    for n, example in enumerate(policy.examples):
         sent, notes = walk(policy, example.tool, example.given)
         shown |= {(example.tool, _INDEX.sub("[*]", note.path)) for note in notes}
         off = [(place[1:], what) for place, what in differences(policy, example, find)]
         more = tuple(what for place, what in off if not env or not _less(_at(sent, place), _at(example.sends, place)))
         less = tuple(f"sends less in {env} at {spell(place)}" for place, _ in off) if not more else ()
-        tried.append(Tried(example.line, example.tool, "FAIL" if more else "PASS", more or less))
+        tried.append(Tried(example.line, example.tool, "FAIL" if more else "PASS", more or less, n < inherited))
     return Proof(tuple(tried), tuple(_uncovered(policy, shown)))
 
 
 def _refused(path: str | os.PathLike[str], refused: PolicyError) -> Proof:
     """The proof of a file that does not load: which examples are to blame, and whether anything else is."""
-    faults = read_faults(refused, os.fspath(path))
+    faults = read_faults(refused)
     blamed: dict[int, list[Fault]] = {}
     for fault in faults:
         if match := _EXAMPLE.match(fault.path):

@@ -49,8 +49,8 @@ def compiled(
     """
     for key, actions in _BELONGS.items():
         if getattr(row, key) is not None and row.action not in actions:
-            also = f"leave it out, or write action: {actions[0]}"
-            sheet.fault((*place, key), f"only a {' or '.join(actions)} has {key}; {also}" if key != "shape" else f"only a keep has a shape; {also}")
+            what = f"only a {' or '.join(actions)} has {'a ' if key == 'shape' else ''}{key}"
+            sheet.fault((*place, key), f"{what}; leave it out, or write action: {actions[0]}")
     if row.action in _NEEDED and getattr(row, _NEEDED[row.action][0]) is None:
         key, what = _NEEDED[row.action]
         sheet.fault((*place, key), what)

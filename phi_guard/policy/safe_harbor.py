@@ -43,8 +43,9 @@ def check(draft: Draft) -> None:
             sheet.fault(("standard",), f"no field serves number {number} ({what}); add one with safe_harbor: {number}, and redact it")
     for home, place, rule in draft.every_rule():
         if rule.action == "pseudonym":
-            home.fault(place, "a pseudonym is derived from the patient's value, which 45 CFR 164.514(c) rules out here; write redact or drop")
+            home.fault(place, "a pseudonym is derived from the value, which 45 CFR 164.514(c) rules out here; write redact or drop")
         elif rule.safe_harbor is not None and rule.action not in {"redact", "drop", "generalise"}:
             home.fault(place, f"{rule.action} lets identifier {rule.safe_harbor} through; write redact, drop or generalise")
         elif rule.to is not None and rule.safe_harbor != _LEAVES[rule.to]:
-            home.fault(place, f"to: {rule.to} is for identifier {_LEAVES[rule.to]}; write redact or drop, or safe_harbor: {_LEAVES[rule.to]}")
+            number = _LEAVES[rule.to]
+            home.fault(place, f"to: {rule.to} is for identifier {number}; write redact or drop, or safe_harbor: {number}")

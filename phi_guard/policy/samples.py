@@ -40,3 +40,20 @@ marco margaret maria marie mark mary mehmet michael mohamed monica nadia nicolas
 sandra sara sarah sofia sophie stefan susan thomas ursula walter william yasmin youssef
 """)
 """Given names, in lower case. A few of the most common: a name that is not here is not seen."""
+PLACEHOLDERS: Final[Mapping[str, str | int | bool]] = {
+    "name": "Ada Byron", "age": 42,
+    "phone": "+41 79 555 01 23", "mobile": "+41 79 555 01 23", "fax": "+41 21 555 01 23",
+    "mail": "ada.byron@example.org", "email": "ada.byron@example.org",
+    "dob": "1975-12-10", "birth": "1975-12-10", "date": "2027-03-15", "time": "2027-03-15T14:00Z",
+    "mrn": "MRN 00123456", "ssn": "078-05-1120", "insurance": "756.1234.5678.97", "member": "756.1234.5678.97",
+    "address": "12 Rue des Marronniers, 1003 Lausanne", "number": "A-00123456", "id": "A-00123456",
+}  # fmt: skip
+"""Made-up values for examples, by a part of a field's name; the first that fits."""
+HARBOR: Final[Mapping[str, int]] = {
+    "patient_name": 1, "patientname": 1, "caller_name": 1, "first_name": 1, "last_name": 1, "address": 2, "street": 2, "zip": 2,
+    "postcode": 2, "dob": 3, "birth": 3, "date": 3, "phone": 4, "mobile": 4, "fax": 5, "mail": 6, "email": 6, "ssn": 7,
+    "social_security": 7,
+    "mrn": 8, "medical_record": 8, "insurance": 9, "member": 9, "policy_number": 9, "account": 10, "iban": 10, "licen": 11, "passport": 11,
+    "plate": 12, "device": 13, "url": 14, "ip_address": 15, "fingerprint": 16, "photo": 17,
+}  # fmt: skip
+"""Which of the 18 identifiers of 45 CFR 164.514(b)(2)(i) a part of a field's name speaks of; the first that fits."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from phi_guard.policy.backtracking import SOURCE_MAX
 from phi_guard.policy.border import Strict
 from phi_guard.policy.names import NAME
 from phi_guard.policy.rows import EnvironmentRow, ExampleRow, Extension, FieldRow, File, OverlayToolRow, RuleRow, ToolRow
@@ -18,9 +19,9 @@ MODELINE: Final = "# yaml-language-server: $schema=schema/policy.schema.json"
 _ALTERNATIVES: Final = re.compile(r"\^\(([\w|]+)\)\$|\^(\w+)\$")
 _PATH: Final = rf"^(inputs|outputs)\.{NAME.pattern}(\.{NAME.pattern}|\[\*\])*$"
 
-_MEANS: Final[Mapping[str, str]] = {
-    "action": "What is done with a value: redact (a marker is sent), drop (nothing is sent), keep (sent if it has the shape), scan (free text "
-    "without what detectors find), truncate (scan, then cut), pseudonym (a keyed code), generalise (something coarser).",
+MEANS: Final[Mapping[str, str]] = {
+    "action": "What is done with a value: redact (a marker is sent), drop (nothing is sent), keep (sent if it has the shape), "
+    "scan (free text without what detectors find), truncate (scan, then cut), pseudonym (a keyed code), generalise (something coarser).",
     "aliases": "Other names under which this field comes. patientName, patient-name and PatientName need none.",
     "allow_entities": "Classes that detectors may find here without its being redacted, each with the reason.",
     "chars": "How many characters a truncate may send.",
@@ -49,10 +50,13 @@ _MEANS: Final[Mapping[str, str]] = {
 
 SHAPE: Final[Json] = {
     "title": "shape",
-    "description": _MEANS["shape"],
+    "description": MEANS["shape"],
     "anyOf": [
         {"enum": ["datetime", "date", "flag"], "description": "ISO 8601 date and time, ISO 8601 date, or true and false"},
-        {"type": "string", "minLength": 1, "maxLength": 200, "description": "a regular expression; the whole value must match it"},
+        {
+            "type": "string", "pattern": r"[\\^$.|?*+()\[\]{}]", "maxLength": SOURCE_MAX,
+            "description": "a regular expression; the whole value must match it",
+        },
         {
             "type": "object", "description": "a number in a range", "required": ["number"], "additionalProperties": False,
             "properties": {"number": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}},
@@ -157,7 +161,7 @@ def _plain(value: Json) -> Json:
 
 
 def _told(key: str, value: Json) -> Json:
-    return {"title": key, "description": _MEANS[key], **value}
+    return {"title": key, "description": MEANS[key], **value}
 
 
 def _mapping(key: str, ref: str, names: Json) -> Json:

@@ -278,8 +278,12 @@ class _Module:
         where = f"{self.path}:{line}: {self.name}"
         if self.path not in {MINT, MODEL} and "_MINT" in _words(node):
             yield f"{where} names _MINT; only {MINT} may"
+        if isinstance(node, ast.Attribute) and node.attr == "_mint" and self.path != MINT:
+            yield f"{where} reaches for a gate's _mint; only {MINT} may"
         if isinstance(node, ast.Call):
             name = self._resolve(node.func)
+            if isinstance(node.func, ast.Attribute) and node.func.attr in {"__set__", "__delete__"}:
+                yield f"{where} calls .{node.func.attr}; a slot is set by no other way than its owner's"
             if name.split(".")[-1] == "Cleared" and self.path != MINT:
                 yield f"{where} makes a Cleared; only {MINT} may"
             if name in {"object.__new__", "Cleared.__new__"} or name.endswith(".Cleared.__new__"):

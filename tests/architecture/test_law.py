@@ -54,6 +54,8 @@ PLANTED = {
     "made around the constructor": ("phi_guard/redact.py", "from phi_guard.model import Cleared\nobject.__new__(Cleared)",
     "calls object.__new__"),
     "changed around the lock": ("tracing/relay/outbox.py", "def f(c):\n    object.__setattr__(c, 'body', b'')", "calls object.__setattr__"),
+    "changed through its slot": ("tracing/relay/outbox.py", "def f(cls, c):\n    cls.body.__set__(c, b'')", "calls .__set__"),
+    "minted by the gate's own hand": ("tracing/relay/outbox.py", "def f(gate):\n    return gate._mint('span', 'x', {}, ())", "reaches for"),
     "spacy elsewhere": ("phi_guard/detect/union.py", "import spacy.tokens", "imports spacy.tokens"),
     "pydantic inside": ("phi_guard/redact.py", "from pydantic import BaseModel", "imports pydantic.BaseModel"),
     "yaml inside": ("audit/verdict.py", "import yaml", "imports yaml"),

@@ -139,7 +139,7 @@ examples:
         ("{action: truncate, chars: 40}", "{action: scan, chars: 40}", "11: fields.notes.chars: only a truncate has chars"),
         ("{action: redact, safe_harbor: 1}", "{action: redact, safe_harbor: 0}", "6: fields.name.safe_harbor: "),
         ("{action: redact, safe_harbor: 1}", "{action: redact, shape: date}", "6: fields.name.shape: only a keep has a shape"),
-        ("{action: redact, safe_harbor: 1}", "{action: pseudonym}", '6: fields.name.action: "pseudonym" will not do'),
+        ("{action: redact, safe_harbor: 1}", "{action: hash}", '6: fields.name.action: "hash" will not do'),
         ("{action: redact, safe_harbor: 1}", "redact", '6: fields.name: "redact" is no mapping'),
         (
             "[name, doctor, at, age, notes]",

@@ -99,7 +99,7 @@ def test_an_overlay_keeps_what_the_field_is(tmp_path):
     ("overlay", "fault"),
     [
         ("name: {action: scan}", "12: environments.prod.fields.name: scan is looser than redact"),
-        ("name: {action: drop, safe_harbor: 2}", "12: environments.prod.fields.name.safe_harbor: an environment does not change"),
+        ("name: {action: drop, safe_harbor: 2}", "12: environments.prod.fields.name.safe_harbor: what a field is does not change here"),
         ("notes: {action: truncate, chars: 41}", "12: environments.prod.fields.notes: 41 chars are more than 40"),
         ("at: {action: keep, shape: datetime}", "12: environments.prod.fields.at: unless_sent must name these too: name"),
         ("at: {action: keep, shape: date, unless_sent: [name]}", "12: environments.prod.fields.at: a different shape"),
