@@ -53,4 +53,4 @@ class DeliveryRefused(DeliveryError):
 
 
 class DeliveryHalted(DeliveryError):
-    """The sink refuses us (401, 403): nothing more may be sent until a person has looked."""
+    """The sink refuses us (401, 403) or is not there (404, 405): nothing more may be sent until a person has looked."""

@@ -24,6 +24,8 @@ _recorders: dict[tuple[int, str], Recorder] = {}
 def start_relay(**settings: Any) -> RelayHandle:
     """Start the host's relay, or use the one that runs. Never raises and never waits; call it once, in the agent's main.
 
+    A relay that runs under other settings (policy, project, key, version) is told to stop, and the new one takes its place.
+
     Args:
         settings: ``policy``, ``env``, ``project``, ``endpoint``, ``pricing``, ``runtime``; each also out of the environment
             (``PHI_GUARD_POLICY`` and so on, ``LANGSMITH_ENDPOINT``). With ``PHI_GUARD_TELEMETRY=off`` nothing is started.
@@ -55,7 +57,9 @@ def attach(
     recorder: Recorder | None = None,
     probe: Probe | None = None,
 ) -> Call | None:
-    """Record this call. Call it before ``session.start()``; synchronous, takes well under a millisecond, never raises.
+    """Record this call. Call it before ``session.start()``; synchronous, never raises.
+
+    It takes well under a millisecond; the first time in a process some more, because a thread is started.
 
     Args:
         session: a LiveKit AgentSession.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +91,7 @@ class Call:
         self._started = self._ended = False
         self._tracker = TurnTracker(new_id, self._heard, self._answered)
         self._tools: dict[str, _RunningTool] = {}
+        self._started_tools: deque[str] = deque(maxlen=64)
         self._tool_faults = ToolFaults()
         self._undo: list[Callable[[], object]] = []
         self._hooked: set[int] = set()
@@ -207,13 +209,8 @@ class Call:
     def _on_tool(self, event: Any) -> None:
         update, now = event.update, time.monotonic_ns()
         if update.type == "tool_call_started":
-            call = update.function_call
-            turn = self._tracker.answer or self._tracker.last
-            key = new_id()
-            path: tuple[tuple[int, str], ...] = ((self._wall_of(now), key),)
-            if turn is not None:
-                path = ((self._wall_of(turn.start_ns), turn.key), *path)
-            self._tools[call.call_id] = _RunningTool(key, call.call_id, call.name, call.arguments, now, path)
+            self._started_tools.append(update.function_call.call_id)
+            self._tools[update.function_call.call_id] = self._begin_tool(update.function_call, now)
         elif update.type == "tool_call_ended":
             tool = self._tools.get(update.call_id)
             if tool is not None:
@@ -228,6 +225,18 @@ class Call:
             tool = self._tools.get(call.call_id)
             if tool is not None and tool.status:
                 self._tool_done(self._tools.pop(call.call_id))
+            elif call.call_id not in self._started_tools:  # a tool that does not exist: the model made it up, and nothing ever started
+                tool = self._begin_tool(call, time.monotonic_ns())
+                tool.status = "error"
+                self._tool_done(tool)
+
+    def _begin_tool(self, call: Any, now: int) -> _RunningTool:
+        turn = self._tracker.answer or self._tracker.last
+        key = new_id()
+        path: tuple[tuple[int, str], ...] = ((self._wall_of(now), key),)
+        if turn is not None:
+            path = ((self._wall_of(turn.start_ns), turn.key), *path)
+        return _RunningTool(key, call.call_id, call.name, call.arguments, now, path)
 
     def _on_close(self, event: Any) -> None:
         reason = str(getattr(event.reason, "value", event.reason))

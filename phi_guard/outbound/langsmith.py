@@ -82,9 +82,9 @@ class LangSmithSink:
             self._client.multipart_ingest(create=create, update=update)
         except langsmith_errors.LangSmithError:
             raise self._told() from None
-        except Exception:  # noqa: BLE001  # the client's own fault, whose text may quote the body
+        except Exception:  # noqa: BLE001  # the client cannot even send these bytes; its text may quote them
             code = "client_fault"
-            raise DeliveryError(code) from None
+            raise DeliveryRefused(code) from None
         if self._failures:
             raise self._told()
 
@@ -98,8 +98,8 @@ class LangSmithSink:
 
     def _told(self) -> DeliveryError:
         code = f"http_{self._status}" if self._status else "connection"
-        if self._status in {401, 403}:
+        if self._status in {401, 403, 404, 405}:  # not us, or not there: nothing about these bytes
             return DeliveryHalted(code)
-        if self._status in {400, 404, 405, 413, 415, 422}:
+        if self._status in {400, 413, 415, 422}:
             return DeliveryRefused(code)
         return DeliveryError(code, float(self._retry_after) if self._retry_after.isdigit() else None)

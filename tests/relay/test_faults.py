@@ -72,7 +72,7 @@ def test_an_endpoint_that_fails_for_a_while_gets_everything_later(store, runtime
     relay = Relay(runtime, store.url).ready()
     recorder = Recorder(relay.settings.address)
     try:
-        store.fail(remaining=7, match="multipart", **fault)
+        store.fail(remaining=4, match="multipart", **fault)
         n = offer(recorder, calls=2)
         assert recorder.drain(30)
         until(lambda: relay.handle.ask().state.startswith("waiting"), 10)

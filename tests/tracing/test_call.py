@@ -198,3 +198,12 @@ def test_start_relay_never_raises(monkeypatch):
 def test_start_options_shut_livekits_own_ways_out():
     """Nothing to LiveKit Cloud, nothing to the room's other participants."""
     assert tracing.start_options() == {"record": False, "session_host": False}
+
+
+def test_a_tool_that_the_model_made_up_is_seen():
+    """LiveKit starts nothing for it; the trace shows a failed call all the same."""
+    records = Records()
+    outcome, call = play(ScriptedClinicAgent([]), [(ModelCall("no_such_tool", {"patient_name": "Zqxjk"}),), (Say("Sorry.", 100),)], records)
+    (tool,) = records.of(ToolCall)
+    assert (tool.tool, tool.status, tool.error_message, tool.output, call.faults) == ("no_such_tool", "error", "tool_raised", "", 0)
+    assert outcome.unanswered == 0

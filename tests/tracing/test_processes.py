@@ -14,7 +14,7 @@ import pytest
 from fakes import Relay, Store, call_records, until
 
 import tracing
-from phi_guard.switch import FileSwitch, default_path
+from phi_guard.switch import FileSwitch
 from tracing.local.azure_realtime import AzureRealtime, CallScript
 from tracing.local.azure_realtime import Call as ModelCall
 from tracing.local.azure_realtime.script import Say
@@ -25,7 +25,7 @@ CANARY = b"zqxjk"
 
 # A session that tells of events when it is told to: all that a child needs of LiveKit.
 SESSION = """
-import asyncio, multiprocessing, sys, time
+import asyncio, atexit, multiprocessing, sys, time
 from types import SimpleNamespace as Is
 import tracing
 
@@ -54,14 +54,14 @@ def entrypoint():
     assert call.faults == 0
 
 if __name__ == "__main__":
-    relay = tracing.start_relay()
+    relay = tracing.start_relay(runtime=sys.argv[1])
     assert not relay.fault, relay.fault
+    atexit.register(relay.stop)
     children = [multiprocessing.get_context(how).Process(target=entrypoint) for how in ("spawn", "forkserver")]
     for child in children: child.start()
     for child in children: child.join()
     assert [child.exitcode for child in children] == [0, 0]
     while relay.ask().ledger.pending: time.sleep(0.05)
-    relay.stop()
     print("done", flush=True)
 """
 )
@@ -93,14 +93,15 @@ def runtime(tmp_path):
     return tmp_path / "run"  # where the environment says it is, so that attach() finds the relay by itself
 
 
-def test_job_processes_of_either_kind_find_the_relay_their_parent_started(store, tmp_path, monkeypatch):
+def test_job_processes_of_either_kind_find_the_relay_their_parent_started(store, runtime, tmp_path, monkeypatch):
     """As a worker does it: start_relay() in the main, attach() in spawned and fork-served children, which know but the environment."""
-    FileSwitch(default_path()).turn_on("a test")
+    FileSwitch(runtime / "switch.json").turn_on("a test")
+    monkeypatch.delenv("PHI_GUARD_RUNTIME_DIR")
     monkeypatch.setenv("LANGSMITH_ENDPOINT", store.url)
     monkeypatch.setenv("LANGSMITH_API_KEY", "test")
     main = tmp_path / "main.py"
     main.write_text(MAIN)
-    done = subprocess.run([sys.executable, str(main)], capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run([sys.executable, str(main), str(runtime)], capture_output=True, text=True, timeout=90, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     names = sorted(run["name"] for run in store.runs())
     one = ["policy.guardrail", "session.end", "session.start", "tool.book_appointment", "voice_session"]

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from phi_guard.envelope import METADATA
 from phi_guard.gate import VOID, Gate
 from phi_guard.model import Cleared, Outcome, Withheld
 from phi_guard.switch import FileSwitch
@@ -37,7 +38,7 @@ LOST_S: Final = 10.0
 """A sender with an open call that has been silent for so long is taken for dead; it beats every second while it lives."""
 _NOT_OURS: Final = (msgspec.MsgspecError, IndexError, OverflowError, RecursionError, UnicodeError)
 """What decoding raises on bytes that no recorder of ours wrote."""
-_TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "misfit"})
+_TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "pseudonym", "generalise", "misfit"})
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", forbid_unknown_fields=True):
@@ -175,14 +176,15 @@ class Intake:
         op = op_of(record)
         if self.outbox.holds(record.id, op):
             return  # sent again because our acknowledgement was lost
-        if not self.switch.state().on:
-            self.outbox.store_dropped(record.id, op, record.call, "switch_off")
+        reason = "switch_off" if not self.switch.state().on else self.outbox.root_dropped(record.call)
+        if reason:
+            self.outbox.store_dropped(record.id, op, record.call, reason)
             self._after(record)
             return
         if isinstance(record, CallOpened):
-            self.outbox.open_call(record.call, sender, record.start_ns, _encode(record))
+            self.outbox.open_call(record.call, sender, record.start_ns, _encode(_shaped(record)))
         elif isinstance(record, Consent):
-            self.outbox.note_consent(record.call, _encode(record))
+            self.outbox.note_consent(record.call, _encode(_shaped(record)))
         elif isinstance(record, AgentTurn) and record.responses:
             usd = cost_of(record, self.pricing)
             self.outbox.add_cost(record.call, None if usd is None else str(usd))
@@ -265,3 +267,9 @@ class Intake:
             self.outbox.offer_here(self.here, len(closing))
             for record in closing:
                 self._store(record, self.here)
+
+
+def _shaped(record: CallOpened | Consent) -> CallOpened | Consent:
+    """The record with every text that does not have the envelope's shape emptied: on disk there is only what could also be sent."""
+    texts = {name: value for name in record.__struct_fields__ if isinstance(value := getattr(record, name), str) and name in METADATA}
+    return msgspec.structs.replace(record, **{name: "" for name, value in texts.items() if value and not METADATA[name].fits(value)})

@@ -158,6 +158,11 @@ class Outbox:
         """
         self._store(span, op, call, cleared.kind, cleared.name, cleared.body, cleared.policy, cleared.seal, PENDING, "", withheld)
 
+    def root_dropped(self, call: str) -> str:
+        """Why the root of a call was dropped, empty where it was not: without it the call's other spans hang in the air."""
+        row = self._db.execute("SELECT reason FROM ops WHERE span = ? AND op = 'create' AND state = ?", (call, DROPPED)).fetchone()
+        return str(row[0]) if row else ""
+
     def store_dropped(self, span: str, op: str, call: str, reason: str) -> None:
         """Count an operation that will not be sent; nothing of it is kept."""
         self._store(span, op, call, "", "", None, "", None, DROPPED, reason, "")
