@@ -14,8 +14,8 @@ from phi_guard.policy.compiled import Policy, Rule, Side
 from phi_guard.policy.examples import patterns_only
 from phi_guard.redact import redact_tool
 
-Fate: TypeAlias = Literal["redacted", "kept", "misfit", "clear", "dropped", "unknown"]
-FATES: Final[tuple[Fate, ...]] = ("redacted", "kept", "misfit", "clear", "dropped", "unknown")
+Fate: TypeAlias = Literal["redacted", "kept", "misfit", "sent", "dropped", "unknown"]
+FATES: Final[tuple[Fate, ...]] = ("redacted", "kept", "misfit", "sent", "dropped", "unknown")
 """What became of a value: a marker was sent; it was kept, for it fits; it did not fit and a marker was sent; free text (or what was made of
 the value) was sent, with nothing or only parts of it redacted; nothing was sent; nobody had named its key."""
 SIDES: Final[tuple[Side, Side]] = ("inputs", "outputs")
@@ -112,7 +112,7 @@ class _Counting:
 
     def _note(self, tool: str, note: Note) -> None:
         side = note.path.partition(".")[0]
-        fate: Fate = "unknown" if note.field == UNKNOWN else _OF_NOTE.get(note.action, "clear")
+        fate: Fate = "unknown" if note.field == UNKNOWN else _OF_NOTE.get(note.action, "sent")
         self._count(tool, side, note.field, fate)
 
     def _leaves(self, tool: str, side: Side, given: object) -> Iterator[tuple[str, object, Rule]]:
@@ -151,4 +151,4 @@ def _fate(value: object, rule: Rule) -> Fate:
         return "unknown"
     if value == MARKER:
         return "misfit" if rule.action == "keep" else "redacted"
-    return "kept" if rule.action == "keep" else "clear"
+    return "kept" if rule.action == "keep" else "sent"

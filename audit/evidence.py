@@ -14,7 +14,7 @@ class EvidenceError(PhiGuardError):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What recording one operation cost the agent, in microseconds, over ``n`` operations."""
+    """What an operation cost, in microseconds, over ``n`` of them; ``cpu_max`` is the most that one took of the processor itself."""
 
     p50: float
     p99: float

@@ -23,7 +23,7 @@ from phi_guard.model import MARKER, Detection
 from phi_guard.policy.compiled import SIDES, Pattern, Policy, Rule
 from phi_guard.policy.keys import Keys, Step
 from phi_guard.policy.names import without_number
-from phi_guard.redact import find_outside_markers, heeded
+from phi_guard.scrub import find_outside_markers, heeded
 
 Find: TypeAlias = Callable[[str], Sequence[Detection]]
 

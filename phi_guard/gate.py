@@ -26,6 +26,8 @@ REASONS: Final = envelope.REASONS
 KINDS: Final = frozenset({"tool", "span", "span_update"})
 VOID: Final = "void"
 """The kind of a skeleton for which not even a name could be cleared; sinks do not send it."""
+NOTES_MAX: Final = 100
+"""Dropped keys of one kind that are counted one by one."""
 CALLS_MAX: Final = 1_000
 """Calls whose known values are kept at once; the longest unused goes first."""
 
@@ -207,14 +209,19 @@ def _frame(payload: Payload, policy: Policy | None) -> tuple[dict[str, object] |
     if not envelope.DOTTED_ORDER.fullmatch(order) or not order.endswith(str(frame["id"])):
         return None, notes
     frame["dotted_order"] = order
+    if payload.name not in {name, name.removeprefix(envelope.TOOL_PREFIX)}:
+        notes.append(Note("name", "?", "drop"))
     if data.get("error") is not None:
         frame["error"] = _error(data["error"], name)
+        if frame["error"] != data["error"]:
+            notes.append(Note("error", "?", "drop"))
     events = _events(data.get("events"))
     if events:
         frame["events"] = events
+    if data.get("events") not in (None, [], events):
+        notes.append(Note("events", "?", "drop"))
     frame["extra"] = {"metadata": _metadata(data, policy, notes)}
-    if "?" in data:
-        notes.append(Note("?", "?", "drop"))
+    notes += [Note("?", "?", "drop")] * min(int(str(data.get("?", 0))), NOTES_MAX)
     if not name.startswith(envelope.TOOL_PREFIX):
         notes += [Note(f"{side}.?", "?", "drop") for side in ("inputs", "outputs") if data.get(side)]
     return frame, notes
@@ -245,6 +252,8 @@ def _metadata(data: Mapping[str, object], policy: Policy | None, notes: list[Not
     extra = data.get("extra")
     given = extra.get("metadata") if isinstance(extra, Mapping) else None
     out: dict[str, object] = {}
+    beside = len(extra) - 1 if isinstance(extra, Mapping) and "metadata" in extra else bool(extra)
+    notes += [Note("extra.?", "?", "drop")] * min(beside, NOTES_MAX)
     for key, value in given.items() if isinstance(given, Mapping) else ():
         if value is None:
             continue
@@ -252,10 +261,12 @@ def _metadata(data: Mapping[str, object], policy: Policy | None, notes: list[Not
         if shape is not None and shape.fits(value):
             out[key] = value
         elif key == "usage_metadata" and isinstance(value, Mapping):
-            out[key] = {k: value[k] for k, fits in envelope.USAGE.items() if fits.fits(value.get(k))}
+            out[key] = kept = {k: value[k] for k, fits in envelope.USAGE.items() if fits.fits(value.get(k))}
+            notes += [Note(f"extra.metadata.{key}.?", "?", "drop")] * min(len(value) - len(kept), NOTES_MAX)
         elif key == "redactions" and isinstance(value, Mapping) and policy is not None:
             count = envelope.METADATA["errors"]
-            out[key] = {k: n for k, n in value.items() if (k in policy.fields or k == "unknown") and count.fits(n)}
+            out[key] = kept = {k: n for k, n in value.items() if (k in policy.names or k == "unknown") and count.fits(n)}
+            notes += [Note(f"extra.metadata.{key}.?", "?", "drop")] * min(len(value) - len(kept), NOTES_MAX)
         else:
             notes.append(Note(f"extra.metadata.{key if shape is not None else '?'}", "?", "drop"))
     return out

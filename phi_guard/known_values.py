@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -25,7 +25,7 @@ DIGITS_MIN: Final = 5
 """Fewer digits are a year, a time or a dose."""
 FEW: Final = 32
 """Values that may be left unread while short texts are asked whether they could hold one."""
-SHORT: Final = 64
+SHORT: Final = 128
 """Characters of a text short enough to ask first whether it could hold any value at all."""
 
 _OURS: Final = re.compile(r"<REDACTED(?:_KEY_\d{1,9})?>")
@@ -98,8 +98,7 @@ class KnownValues:
         """Read what was taken down, unless none of it can be in the text. The lock is held."""
         if not self._unread:
             return
-        roomy = len(self._terms) + len(self._digits) < TERMS_MAX // 2
-        if roomy and len(text) <= SHORT and text.isascii():
+        if len(text) <= SHORT and len(self._terms) + len(self._digits) < TERMS_MAX // 2 and text.isascii():
             if self._gist is None:
                 self._gist = _gist(self._unread)
             if self._gist is not None and not self._gist.may_be_in(text):
@@ -120,6 +119,12 @@ class KnownValues:
             if not self._terms and not self._digits and not self._full:
                 return False
         return self.is_one(text) or bool(self.find(text))
+
+    def rules_out(self, texts: Sequence[str]) -> bool:
+        """Whether it can be told at one glance that none of some short texts holds a value; False says nothing yet."""
+        with self._lock:
+            self._read_for("\n".join(texts))
+            return not self._terms and not self._digits and not self._full
 
     def find(self, text: str) -> list[Detection]:
         """Where learnt values stand in the text, however written; digits whatever stands between them."""

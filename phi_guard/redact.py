@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from phi_guard.generalise import generalise
 from phi_guard.known_values import KnownValues
@@ -19,18 +19,14 @@ from phi_guard.model import MARKER, Detection, Note
 from phi_guard.policy.compiled import SIDES, Policy, Rule
 from phi_guard.policy.keys import Keys, Step
 from phi_guard.policy.names import sent_as
+from phi_guard.scrub import ROUNDS_MAX, Find, cut, heeded, scrub, weight
 
-Find: TypeAlias = Callable[[str], Sequence[Detection]]
 _Into: TypeAlias = dict[str, object] | list[object]
 
 DEPTH_MAX: Final = 64
 """Containers deeper than this are replaced by the marker: what cannot be walked is not sent."""
 TEXT_MAX: Final = 20_000
 """Characters of one text that detectors look at: a longer ``scan`` text is redacted whole, a ``truncate`` text is read so far."""
-ROUNDS_MAX: Final = 5
-"""How often a text is looked at again. One that still yields detections is redacted whole."""
-MARKS_MAX: Final = 300
-"""Markers a text may hold. The stretches between them are judged one by one, so a text with more is redacted whole."""
 JUDGED_MAX: Final = 40_000
 """Characters of one tool call that detectors look at, a text counted as `JUDGED_MIN` at least; texts beyond are redacted whole."""
 JUDGED_MIN: Final = 100
@@ -46,8 +42,7 @@ _OBJECT: Final = re.compile(r"[A-Za-z_][\w.]{0,80}\([A-Za-z_]\w{0,80}=")
 _BLANK: Final = " \t\r\n\v\f\u00a0\ufeff\u200b\u2060"
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(NamedTuple):
     """What may be sent of a tool call, and what was done to get there."""
 
     value: dict[str, object]
@@ -118,111 +113,6 @@ def plain(value: object) -> object:
     return copied(value, 0)
 
 
-def find_outside_markers(find: Find, text: str) -> list[Detection]:
-    """Detections in the stretches between markers, offsets into the whole text; a marker itself is never judged."""
-    found: list[Detection] = []
-    start = 0
-    for part in text.split(MARKER):
-        if any(c.isalnum() for c in part):
-            found += [Detection(d.start + start, d.end + start, d.entity, d.score, d.source, d.also) for d in find(part)]
-        start += len(part) + len(MARKER)
-    return found
-
-
-def heeded(rule: Rule, text: str, found: Sequence[Detection]) -> Sequence[Detection]:
-    """The detections that count under a rule: not those of a class it lets pass, nor those within a stretch that it knows to be safe.
-
-    A detection that was joined of several counts unless each class in it may pass.
-    """
-    if not rule.allow_entities and not rule.safe_values:
-        return found
-    return [d for d in found if not ({d.entity, *d.also} <= rule.allow_entities or _is_safe(text, d, rule.safe_values))]
-
-
-def _is_safe(text: str, found: Detection, values: frozenset[str]) -> bool:
-    low = text.lower()
-    if len(low) != len(text):  # a letter that is two in lower case: places no longer agree
-        return False
-    for value in values:
-        at = low.find(value, max(0, found.end - len(value)))
-        while -1 < at <= found.start:
-            end = at + len(value)
-            if found.end <= end and not (text[at - 1 : at] if at else "").isalnum() and not text[end : end + 1].isalnum():
-                return True
-            at = low.find(value, at + 1)
-    return False
-
-
-def scrub(text: str, find: Find) -> str:
-    """The text with a marker for whatever is found in it, stable: scrubbing the result changes nothing."""
-    for _ in range(ROUNDS_MAX):
-        if text.count(MARKER) > MARKS_MAX:
-            return MARKER
-        found = [*find_outside_markers(find, text), *_stuck_markers(text)]
-        if not found:
-            return text
-        text = _mask(text, found)
-    return MARKER
-
-
-def cut(text: str, chars: int) -> str:
-    """At most ``chars`` characters, cut at a space where there is one and never inside a marker; a cut shows as ``…``."""
-    if len(text) <= chars:
-        return text
-    end = chars - 1
-    at = text.find(MARKER[0], max(0, end - len(MARKER) + 1), end)
-    while at != -1:
-        if text.startswith(MARKER, at) and at + len(MARKER) > end:
-            end = at
-            break
-        at = text.find(MARKER[0], at + 1, end)
-    else:
-        if not text[end].isspace() and not text[:end].endswith(MARKER):
-            space = text.rfind(" ", 0, end)
-            # A space inside the last marker cannot be: the marker has none.
-            end = space if space > 0 else 0
-    kept = text[:end].rstrip()
-    return f"{kept}…" if kept else "…"
-
-
-def _stuck_markers(text: str) -> list[Detection]:
-    """Markers with a letter or digit at their side. None of ours has one: such a marker was given to us, and splits a word in two."""
-    found: list[Detection] = []
-    at = text.find(MARKER)
-    while at != -1:
-        end = at + len(MARKER)
-        if text[max(0, at - 1) : at].isalnum() or text[end : end + 1].isalnum():
-            found.append(Detection(at, end, "FRAGMENT", 1.0, "redact"))
-        at = text.find(MARKER, end)
-    return found
-
-
-def _weight(text: str) -> int:
-    """Characters of a text outside its markers; redacting a text never makes it weigh more."""
-    return len(text) - len(MARKER) * text.count(MARKER)
-
-
-def _mask(text: str, found: Sequence[Detection]) -> str:
-    """Put one marker for each found stretch, widened to whole words; neighbours with only space between them become one."""
-    spans: list[list[int]] = []
-    for d in sorted(found, key=lambda d: d.start):
-        start, end = max(0, d.start), min(len(text), d.end)
-        covered = spans[-1][1] if spans else -1  # what is covered already is a whole word: not widened again, for a text can be one word
-        while start > covered and start > 0 and text[start - 1].isalnum():
-            start -= 1
-        while covered < end < len(text) and text[end].isalnum():
-            end += 1
-        if spans and not text[spans[-1][1] : start].strip():
-            spans[-1][1] = max(spans[-1][1], end)
-        else:
-            spans.append([start, end])
-    out, at = [], 0
-    for start, end in spans:
-        out += [text[at:start], MARKER]
-        at = end
-    return "".join([*out, text[at:]])
-
-
 @dataclass(slots=True)
 class _Text:
     """A container that came as JSON in a string, and goes so: encoded last, once every condition on what is in it has been judged."""
@@ -274,10 +164,13 @@ class _Walk:
                 self._learn(value, named=False)
                 if self._policy.default.action != "drop":
                     out[f"<REDACTED_KEY_{unknown}>"] = MARKER
-            elif not step.walks and type(value) is str and step.rule.action == "redact":  # most fields of most calls
+            elif type(value) is str and not step.walks and step.rule.action == "redact":  # most fields of most calls
                 out[name] = MARKER
                 notes.append(Note(f"{path}.{name}", step.rule.field, "redact"))
                 self._learnt.append((value, True))
+            elif type(value) is str and step.rule.action == "keep" and depth < DEPTH_MAX:  # most of the others
+                out[name] = MARKER
+                self._keep(out, name, value, step.rule, f"{path}.{name}")
             else:
                 self._place(out, name, value, step, f"{path}.{name}", depth)
         return out
@@ -389,9 +282,11 @@ class _Walk:
         """
         if self._learnt:
             self._known.add_all(self._learnt)
+        kept = [str(value) for _, _, value, rule, _ in self._later if rule.action == "keep"]
+        innocent = not kept or self._known.rules_out(kept)
         for into, at, value, rule, path in self._later:
             if rule.action == "keep":
-                if self._known.holds(str(value)):  # such as a name in BYRON-1234
+                if not innocent and self._known.holds(str(value)):  # such as a name in BYRON-1234
                     self.notes.append(Note(path, rule.field, "misfit"))
                 else:
                     self._kept(into, at, value, rule, path)
@@ -420,7 +315,7 @@ class _Walk:
             return [*self._known.find(text), *heeded(rule, text, self._find(text))]
 
         if rule.action == "scan":
-            return scrub(value, find) if _weight(value) <= TEXT_MAX else MARKER
+            return scrub(value, find) if weight(value) <= TEXT_MAX else MARKER
         text = value if len(value) <= TEXT_MAX else value[:TEXT_MAX].rpartition(" ")[0]  # never ends inside a word
         for _ in range(ROUNDS_MAX):
             shorter = cut(scrub(text, find), rule.chars)
@@ -431,10 +326,10 @@ class _Walk:
 
     def _affords(self, text: str) -> bool:
         """Whether there is room to look at one more text of this tool call; takes the room."""
-        weight = min(_weight(text), TEXT_MAX)
-        if weight > 0:
-            self._judged += max(weight, JUDGED_MIN)
-        return self._judged <= JUDGED_MAX or weight == 0
+        cost = min(weight(text), TEXT_MAX)
+        if cost > 0:
+            self._judged += max(cost, JUDGED_MIN)
+        return self._judged <= JUDGED_MAX or cost == 0
 
 
 def _parse_container(text: str) -> object | None:

@@ -16,7 +16,7 @@ from audit.cli.policy_file import FILE, as_json, env_option, file_argument, load
 if TYPE_CHECKING:
     from phi_guard.policy.diff import Change
     from phi_guard.policy.proof import Proof
-    from phi_guard.redact import Find
+    from phi_guard.scrub import Find
 
 CODES: Final = "Exit codes: 0 nothing to say, 1 what the command looks for was found, 2 usage, or a file that cannot be loaded."
 

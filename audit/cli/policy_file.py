@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from phi_guard.model import Note
     from phi_guard.policy.compiled import Policy
     from phi_guard.policy.proof import Walk
-    from phi_guard.redact import Find
+    from phi_guard.scrub import Find
 
 Command = TypeVar("Command", bound=Callable[..., object])
 ENVIRONMENTS: Final = click.Choice(["dev", "prod"])

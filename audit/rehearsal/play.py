@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tracing
+from audit.evidence import Cost
 from audit.rehearsal.script import PlannedCall, PlannedTurn
-from audit.rehearsal.timing import Cost, measure_lateness
+from audit.rehearsal.timing import measure_lateness
 from tracing.livekit_agent import Probe
 from tracing.local.azure_realtime import AzureRealtime, CallScript
 from tracing.local.azure_realtime import Call as ModelCall

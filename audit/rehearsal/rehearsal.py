@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from audit.evidence import Cost
 from audit.rehearsal.canary import Canaries, collect, follow
 from audit.rehearsal.play import Played, play_calls
 from audit.rehearsal.script import PlannedCall
-from audit.rehearsal.timing import Cost, measure_overhead, summarise
+from audit.rehearsal.timing import measure_overhead, summarise
 from phi_guard.errors import PhiGuardError, PolicyError
 from phi_guard.policy import load_policy, shipped
 from phi_guard.switch import FileSwitch, default_path

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from audit.evidence import Cost
 from audit.rehearsal.rehearsal import Evidence
-from audit.rehearsal.timing import Cost
 
 
 def render_evidence(evidence: Evidence, *, width: int = 100, colour: bool = False) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from audit.evidence import Cost
 from tracing.identity import new_id
 from tracing.record import AgentTurn, AnyRecord, ToolCall
 from tracing.recorder import Recorder
@@ -24,17 +25,6 @@ from tracing.recorder import Recorder
 PACE_S: Final = 0.001
 TICK_S: Final = 0.005
 """Ticks of the event loop whose lateness is measured; the same as in the prototype that set the 5 ms roll-back trigger."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """A distribution of durations, in microseconds; ``cpu_max`` is the most that one of them took of the processor itself."""
-
-    p50: float
-    p99: float
-    max: float
-    n: int
-    cpu_max: float | None = None
 
 
 def summarise(nanoseconds: Sequence[int]) -> Cost:

@@ -17,6 +17,7 @@ class Strict(BaseModel):
 
 
 _WORD: Final = re.compile(r"\w+")
+_ASIDE: Final = re.compile(r"\([^)]*\)")
 Row = TypeVar("Row", bound=Strict)
 
 
@@ -42,7 +43,7 @@ def take(model: type[Row], value: object, place: Place, sheet: Sheet) -> Row | N
             loc: Place = error["loc"]
             inside, hint = _hint(model, loc)
             given = error["input"]
-            meant = near(given, _WORD.findall(hint)) if error["type"] == "string_pattern_mismatch" else ""
+            meant = near(given, _WORD.findall(_ASIDE.sub("", hint))) if error["type"] == "string_pattern_mismatch" else ""
             what = f"{quote(given)} will not do{meant}; write {hint}"
             if error["type"] == "missing":
                 what = f"is missing; write {hint}"

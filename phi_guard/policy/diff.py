@@ -74,7 +74,7 @@ def _changes(old: Policy, new: Policy, env: str) -> Iterator[Change]:
             what = "; ".join(_words(before, after))
             yield _told(kind, env, f"fields.{name}", what, before, after)
             if kind == "stronger" and before is not None and before.action not in _BLIND:
-                yield from _freed(name, before, new, env)
+                yield from _freed(name, old, new, env)
     for spelt in {**old.aliases, **new.aliases}:
         was, is_ = (policy.fields.get(policy.aliases.get(spelt, ""), policy.default) for policy in (old, new))
         if (spelt in old.aliases) != (spelt in new.aliases) and (kind := strength(was, is_)):
@@ -90,10 +90,11 @@ def _told(kind: Kind, env: str, path: str, what: str, old: Rule | None, new: Rul
     return Change(kind, env, path, what, *lines, old.file if old else "", new.file if new else "")
 
 
-def _freed(name: str, before: Rule, policy: Policy, env: str) -> Iterator[Change]:
+def _freed(name: str, old: Policy, new: Policy, env: str) -> Iterator[Change]:
     """The fields that are kept unless this one is sent: where it is sent less, they are sent more."""
-    for waiting in policy.fields.values():
-        if name in waiting.unless_sent:
+    for waiting in new.fields.values():
+        before = old.fields.get(waiting.field)
+        if before is not None and name in waiting.unless_sent & before.unless_sent:
             what = f"is sent where it was not, since it waits for {name}, which is sent less"
             yield _told("weaker", env, f"fields.{waiting.field}.unless_sent.{name}", what, before, waiting)
 

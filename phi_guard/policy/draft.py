@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-from phi_guard.policy import paths
+from phi_guard.policy import coverage, paths
 from phi_guard.policy.border import take
 from phi_guard.policy.compiled import SIDES, Action, Example, Policy, Rule, ToolRules
 from phi_guard.policy.digest import digest
-from phi_guard.policy.examples import reached
 from phi_guard.policy.lines import Place, Sheet, near, quote
 from phi_guard.policy.names import NAME, spelling
 from phi_guard.policy.overlay import keeps_number, loosening, released, tighter
@@ -73,7 +72,7 @@ class Draft:
             layer.read_lists()  # a file's own list takes the place of its base's, in the base's rules as well
         for layer in self._layers:
             layer.read()
-        self._coverage()
+        coverage.check(self, self._layers)
 
     def policy(self, env: str, pseudonyms: Pseudonyms | None) -> Policy:
         """The rules in force in an environment; empty for those without an overlay."""
@@ -108,36 +107,6 @@ class Draft:
     def sheet_of(self, rule: Rule) -> Sheet:
         """The file a rule stands in."""
         return next((sheet for sheet in self.sheets if sheet.name == rule.file), self.sheets[-1])
-
-    def _coverage(self) -> None:
-        """Note each field, path rule and tool that no example shows. Taken from the raw examples, so that a faulty one still counts."""
-        unread = {name: Rule(name, "redact", -n) for n, name in enumerate(self.homes, 1)}
-        tools = {name: replace(tool, paths=paths.branches(self.paths.get(name, {}))) for name, tool in self.tools.items()}
-        policy = Policy("", "", "", Rule("?", "redact"), {**unread, **self.fields}, tools, (), self.spellings)
-        used: set[str] = set()
-        rules: set[Rule] = set()
-        for layer in self._layers:
-            for given in layer.given():
-                used.add(str(given["tool"]))
-                rules.update(reached(policy, str(given["tool"]), given))
-        for name in self.tools:
-            home = next((layer for layer in self._layers if name in layer.part("tools")), self._layers[-1])
-            if name not in used:
-                home.sheet.fault(("tools", name), "no example calls this tool; add one under examples")
-            for path, rule in self.paths.get(name, {}).items():
-                if rule not in rules and name in used:
-                    what = "no example shows this place; add one under examples, or leave the rule out"
-                    self.sheet_of(rule).fault(("tools", name, "rules", paths.spelt(path)), what)
-        for layer in self._layers:
-            for name in layer.part("tools"):
-                if name not in self.tools and name not in used:
-                    layer.sheet.fault(("tools", name), "no example calls this tool; add one under examples")
-        listed = {name for tool in self.tools.values() for side in SIDES for name in tool.side(side)}
-        listed |= {name for rules_ in self.paths.values() for _, steps in rules_ for name in steps}
-        for name, (sheet, place) in self.homes.items():
-            if policy.fields[name] not in rules:
-                also = "" if name in listed else " and no tool lists it"
-                sheet.fault(place, f"no example shows this field{also}; add one under examples, or leave the field out")
 
 
 def tighten(fields: dict[str, Rule], by_path: dict[str, dict[Path, Rule]], over: Mapping[str, Rule]) -> None:
@@ -199,8 +168,9 @@ class _Layer:
             draft.default = str(default)
         if self.file.get("standard") == "safe_harbor":
             draft.standard = (*draft.standard, self.sheet)
-        for name in self.part("fields"):
+        for name in self.part("fields"):  # before any alias, so that of two the alias is at fault
             draft.homes.setdefault(name, (self.sheet, ("fields", name)))
+            self.spelt(name, name, ("fields", name))
         before = dict(draft.fields)
         for name, given in self.part("fields").items():
             self.field(name, given)
@@ -219,7 +189,6 @@ class _Layer:
         place: Place = ("fields", name)
         if not NAME.fullmatch(name):
             self.sheet.fault(place, "a field's name is sent in clear; write letters, digits, _ and - (at most 64)")
-        self.spelt(name, name, place)
         row = take(FieldRow, given, place, self.sheet)
         if row is None:
             return

@@ -219,6 +219,8 @@ _BECAUSE: Final[Mapping[str, Callable[[Rule], str]]] = {
     "pass": lambda _: "sent as it is: the detectors find nothing in it",
     "scan": lambda _: "sent without what the detectors find in it",
     "truncate": lambda _: "sent without what the detectors find in it, and cut",
+    "pseudonym": lambda _: "a keyed code is sent in its place",
+    "generalise": lambda rule: f"only its {rule.to} is sent",
 }
 
 

@@ -99,9 +99,8 @@ def plain(name: str, rule: Rule, below: Keys) -> Step:
 
 def _grown(name: str, branch: Branch, default: Rule, fields: Mapping[str, Rule], below: Keys) -> Step:
     """A place that path rules speak of, with all they say below it."""
-    rule = branch.rule
-    if rule is None and name in fields and fields[name].action not in {"redact", "drop"}:
-        rule = fields[name]  # a path that only passes through a field leaves the field's own rule to its plain values
+    # A path that only passes through leaves plain values here to the field's own rule, and walks into the rest.
+    rule = branch.rule or fields.get(name)
     keys = below
     if branch.keys:
         keys = Keys(below._aliases, below)  # see `side`
@@ -114,5 +113,5 @@ def _grown(name: str, branch: Branch, default: Rule, fields: Mapping[str, Rule],
         items = plain(name, rule, below) if rule is not None else Step(name, default, True, below)  # as the field reads
     else:
         items = None
-    walks = rule is None or rule.action not in {"redact", "drop"}
+    walks = branch.rule is None or branch.rule.action not in {"redact", "drop"}
     return Step(name, rule or default, walks, keys, items)

@@ -10,12 +10,15 @@ import enum
 import inspect
 import json
 import re
+import sys
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from phi_guard.policy.compiled import Policy, Rule, ToolRules
+from phi_guard.policy.examples import PSEUDONYM
 from phi_guard.policy.lines import spell
 from phi_guard.policy.names import NAME, spelling
 from phi_guard.policy.proof import SIDES, Walk, shown_value
@@ -25,6 +28,7 @@ BARE: Final = "result"
 """The field a tool's plain text or list is."""
 _STAND_IN: Final = re.compile(r"<REDACTED_KEY_\d+>")
 _LONG_NUMBER: Final = re.compile(r"\d{4}")
+_CONSTANTS: Final = frozenset({"true", "false", "null"})
 _OPAQUE: Final = frozenset({"RunContext", "Context"})
 _SECTION: Final = re.compile(r"(\w+):(.*)")
 
@@ -96,10 +100,7 @@ def _is_tool(value: object) -> bool:
 def _read_tool(tool: Any) -> Seen:
     seen = Seen(tool.info.name)
     function = inspect.unwrap(tool)
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001  # whatever an annotation of somebody's code does, its name is still known
-        hints = {}
+    hints = _hints(function)
     raw = getattr(tool.info, "raw_schema", None)
     if isinstance(raw, Mapping):
         properties = raw.get("parameters", {}).get("properties", {})
@@ -119,6 +120,22 @@ def _read_tool(tool: Any) -> Seen:
     return seen
 
 
+def _hints(thing: Any) -> dict[str, object]:
+    """The types that annotations name, each by itself: one that is only there for a type checker takes none of the others with it."""
+    known: dict[str, object] = {}
+    for name, given in getattr(thing, "__annotations__", {}).items():
+        alone = types.SimpleNamespace(__annotations__={name: given})
+        try:
+            known |= typing.get_type_hints(alone, globalns=getattr(thing, "__globals__", None) or _globals(thing))
+        except Exception:  # noqa: BLE001  # whatever an annotation of somebody's code does, the field's name is known still
+            known[name] = given
+    return known
+
+
+def _globals(thing: object) -> dict[str, object]:
+    return dict(vars(sys.modules.get(getattr(thing, "__module__", ""), types.ModuleType("none"))))
+
+
 def _type_name(hint: object) -> str:
     """The bare name of a type, whether it is one, has arguments, or is still text."""
     origin = typing.get_origin(hint) or hint
@@ -131,14 +148,9 @@ def _returned(hint: object) -> dict[str, str]:
     named = dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
     if not isinstance(hint, type) or not named:
         return {BARE: ""}
-    try:
-        return {
-            name: _shape(inner)
-            for name, inner in typing.get_type_hints(hint).items()
-            if not name.startswith("_") and name != "model_config"
-        }
-    except Exception:  # noqa: BLE001  # see _read_tool
-        return {BARE: ""}
+    fields = {name: inner for kind in reversed(hint.__mro__) for name, inner in _hints(kind).items()}
+    own = {name: inner for name, inner in fields.items() if _type_name(inner) != "ClassVar"}
+    return {name: _shape(inner) for name, inner in own.items() if not name.startswith("_")}
 
 
 def _shape(hint: object) -> str:
@@ -185,7 +197,7 @@ def read_calls(records: Iterable[Mapping[str, object]]) -> list[Seen]:
 
 def _note(seen: Seen, side: str, name: object, shape: str) -> None:
     """Add a field, unless its key may be somebody's name or number: what stands in a policy is read by everyone, and sent."""
-    if isinstance(name, str) and NAME.fullmatch(name) and not _LONG_NUMBER.search(name):
+    if isinstance(name, str) and NAME.fullmatch(name) and name not in _CONSTANTS and not _LONG_NUMBER.search(name):
         seen.side(side).setdefault(name, shape)
     else:
         seen.nameless += 1
@@ -222,17 +234,27 @@ def propose(policy: Policy, seen: Seen, walk: Walk) -> Proposal | None:
             seen.tool: ToolRules(frozenset(sides["inputs"]), frozenset(sides["outputs"]), paths=old.paths if old else {}),
         },
     )
-    given: dict[str, object] = {side: {name: _placeholder(policy, name, new) for name in sides[side]} for side in SIDES if sides[side]}
+    given: dict[str, object] = {side: {name: _placeholder(policy, name, new) for name in sides[side]} for side in SIDES if sides[side]} or {
+        "inputs": {}
+    }
     sent, _ = walk(trial, seen.tool, given)
     row = [f"  {seen.tool}:", *(f"    {side}: [{', '.join(sides[side])}]" for side in SIDES)]
     return Proposal(
         seen.tool,
         tuple(_field(name, shape) for name, shape in new.items()),
         tuple(row),
-        ("  - given:", f"      tool: {seen.tool}", *_block(given), "    sends:", *(_block(sent) or ["      inputs: {}"])),
+        ("  - given:", f"      tool: {seen.tool}", *_block(given), "    sends:", *_block(_anyones(policy, sent))),
         old.line if old else 0,
         seen.nameless,
     )
+
+
+def _anyones(policy: Policy, value: object) -> Any:
+    """What is sent, with a pseudonym as examples write it: its tag is another with every key."""
+    if isinstance(value, Mapping):
+        return {key: _anyones(policy, inner) for key, inner in value.items()}
+    own = policy.pseudonyms is not None and isinstance(value, str) and policy.pseudonyms.made(value)
+    return PSEUDONYM if own else value
 
 
 def _field(name: str, shape: str) -> str:
@@ -249,6 +271,11 @@ def _snake(name: str) -> str:
 
 def _placeholder(policy: Policy, name: str, new: Mapping[str, str]) -> object:
     """A made-up value: the policy's own for a field it knows, else one after the field's name."""
+    shape = new.get(name, "")
+    if shape == "flag":
+        return True
+    if shape:
+        return json.loads(shape.removeprefix("{in: ").removesuffix("}"))[0]
     shown = None if name in new else shown_value(policy, name)
     if shown is not None:
         return shown
@@ -260,7 +287,7 @@ def _block(sides: Mapping[str, object]) -> list[str]:
     for side, values in sides.items():
         rows = values.items() if isinstance(values, Mapping) else ()
         lines += [
-            f"      {side}:",
+            f"      {side}:" if rows else f"      {side}: {{}}",
             *(f"        {json.dumps(key) if '<' in key else key}: {json.dumps(value, ensure_ascii=False)}" for key, value in rows),
         ]
     return lines

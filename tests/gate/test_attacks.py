@@ -14,7 +14,8 @@ from phi_guard.detect.patterns import PatternDetector
 from phi_guard.gate import Gate
 from phi_guard.known_values import TERMS_MAX, KnownValues
 from phi_guard.policy import shipped
-from phi_guard.redact import JUDGED_MAX, JUDGED_MIN, MARKS_MAX, NODES_MAX, plain, redact_tool, scrub
+from phi_guard.redact import JUDGED_MAX, JUDGED_MIN, NODES_MAX, plain, redact_tool
+from phi_guard.scrub import MARKS_MAX, scrub
 
 POLICY = load_policy(shipped("clinic.yaml"))
 CANARY = "Zqxjk"

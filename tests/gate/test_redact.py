@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from phi_guard import MARKER, Detection, load_policy
 from phi_guard.detect.patterns import PatternDetector
 from phi_guard.policy import shipped
-from phi_guard.redact import DEPTH_MAX, TEXT_MAX, cut, find_outside_markers, redact_tool, scrub
+from phi_guard.redact import DEPTH_MAX, TEXT_MAX, redact_tool
+from phi_guard.scrub import cut, find_outside_markers, scrub
 
 POLICY = load_policy(shipped("clinic.yaml"))
 FIND = PatternDetector().find

@@ -49,7 +49,7 @@ def test_a_shipped_policy_has_nothing_but_remarks(name):
         ([("shape: {in: doctors}", "shape: {in: [Dr. Lee, Thomas]}"), ("lists:", "# lists:"), ("  doctors:", "#")],
          ("PG007", "warning", 8, "fields.doctor.shape")),
         ([("lists:\n", 'lists:\n  places: ["North"]\n')], ("PG012", "warning", 4, "lists.places")),
-        ([("contact: {action: scan}", "contact: {action: scan, allow_entities: {PERSON: staff}}")],
+        ([("contact: {action: scan}", "contact: {action: scan, allow_entities: {LOCATION: branches}}")],
          ("PG011", "warning", 13, "fields.contact")),
         ([("contact: {action: scan}", "contact: {action: scan, safe_values: {Maria: a clinic}}")],
          ("PG011", "warning", 13, "fields.contact")),
@@ -115,7 +115,7 @@ def test_a_file_that_does_not_load_is_refused(write):
 
 
 def test_no_sample_is_a_real_number():
-    """Numbers in the samples are reserved or made up: telephone numbers hold 555, the social security number is the one of the advertisement."""
+    """Telephone numbers hold 555, and the social security number is the one an advertisement once showed."""
     assert all("555" in number for number in SAMPLES["a telephone number"])
     assert all("@example.org" in mail for mail in SAMPLES["an e-mail address"])
     assert SAMPLES["a social security number"][0] == "078-05-1120"

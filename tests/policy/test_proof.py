@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from phi_guard import load_policy
+from phi_guard.policy.compiled import OneOf, Rule
 from phi_guard.policy.proof import prove
 
 
@@ -41,6 +45,29 @@ def test_an_overlay_may_send_less(write, walk):
     """Under prod the story is dropped: the example passes and says where less is sent."""
     (tried,) = prove(write(), walk, "prod").examples
     assert (tried.state, tried.why) == ("PASS", ("sends less in prod at inputs.story",))
+
+
+def test_an_overlay_that_sent_more_would_fail(write, walk, monkeypatch):
+    """Were the loader ever to let one by: the name is kept in prod, and the example says that it is not."""
+    loose = Rule("name", "keep", shape=OneOf(frozenset({"Ada Byron"})))
+
+    def careless(path, env):
+        policy = load_policy(path, env)
+        return replace(policy, fields={**policy.fields, "name": loose})
+
+    monkeypatch.setattr("phi_guard.policy.proof.load_policy", careless)
+    (tried,) = prove(write(), walk, "prod").examples
+    assert (tried.state, len(tried.why)) == ("FAIL", 1)
+    assert "inputs.name" in tried.why[0]
+
+
+def test_an_example_that_is_none_is_an_error(write, walk):
+    """A row that cannot be read is not taken for one that comes out otherwise."""
+    path = write()
+    path.write_text(f"{path.read_text()}  - 7\n")
+    proof = prove(path, walk)
+    assert [tried.state for tried in proof.examples] == ["ERROR", "ERROR"]
+    assert [fault.path for fault in proof.faults] == ["examples[1]"]
 
 
 def test_what_no_example_shows_on_its_side_is_told(write, walk):
