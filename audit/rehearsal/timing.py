@@ -24,7 +24,7 @@ from tracing.recorder import Recorder
 
 PACE_S: Final = 0.001
 TICK_S: Final = 0.005
-"""Ticks of the event loop whose lateness is measured; the same as in the prototype that set the 5 ms roll-back trigger."""
+"""Ticks of the event loop whose lateness is measured: the length of the roll-back trigger of five milliseconds."""
 
 
 def summarise(nanoseconds: Sequence[int]) -> Cost:
