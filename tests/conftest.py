@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 import pytest
 
 _OURS = ("LANG", "LIVEKIT", "AZURE", "OPENAI", "PHI_GUARD", "SLACK", "OTEL", "NO_COLOR", "FORCE_COLOR")
 _real_connect = socket.socket.connect
+
+
+# A shell that runs us in the background has Ctrl-C ignored, and what is ignored stays so in every process a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
