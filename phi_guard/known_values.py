@@ -1,7 +1,8 @@
 """What the field rules redact in a call becomes, for the rest of that call, a deny-list for its free text. In memory only.
 
 A detector may not know a name; the payload that says ``patient_name`` beside the free text does. Values and texts are compared folded:
-without case, accents, invisible characters and the many forms of an apostrophe, a hyphen or a digit.
+without case, accents, invisible characters and the many forms of an apostrophe, a hyphen or a digit. In free text they are looked for as
+they are told, too: dictated, spelled out, in words (see `phi_guard.known_forms`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
 from phi_guard.detect.harmless import WORDS
+from phi_guard.known_forms import Forms, dates_of, emails_of, forms
 from phi_guard.model import Detection
 
 TERMS_MAX: Final = 500
@@ -28,10 +31,16 @@ FEW: Final = 32
 SHORT: Final = 128
 """Characters of a text short enough to ask first whether it could hold any value at all."""
 
+NAME_MIN: Final = 4
+"""Letters of a name, more than which it is also known without the e that stands for an umlaut's dots."""
+
 _OURS: Final = re.compile(r"<REDACTED(?:_KEY_\d{1,9})?>")
 _WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|['-](?=[^\W\d_]))+")
 _PIECES: Final = re.compile(r"['-]")
 _DIGITS: Final = re.compile(r"\d(?:[\W_]{0,3}\d){4,}")
+_UMLAUTS: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d"}
+)
 _ALIKE: Final = {**dict.fromkeys("’‘ʼ`´′", "'"), **dict.fromkeys("‐‑‒–—−", "-")}
 _PLAINER: Final = str.maketrans(_ALIKE)
 # Words that stand in a field where nothing was told, or in every address: they are no one's name.
@@ -39,20 +48,24 @@ _ORDINARY: Final = WORDS | frozenset("avenue caller given near none null place p
 
 
 class KnownValues:
-    """The identifying values of one call, and where they stand in a text: whole, by name part, or as the same digits spaced otherwise.
+    """The identifying values of one call, and where they stand in a text: whole, by name part, as the same digits spaced otherwise, told.
 
     Threads may share one. Once a named field's value finds no room any more, every text counts as holding one.
 
-    Cost: `add` only takes the value down; what it may be found by is worked out when a text comes that could hold it. `find` is one pass
-    of one compiled pattern over the text, rebuilt only after that.
+    Cost: `add` only takes the value down; what it may be found by is worked out when a text comes that could hold it, or any free text.
+    `find` is a pass of a few compiled patterns over the text, rebuilt only after that. `holds` and `rules_out`, which are for short values
+    that are kept, do not look for what is told.
     """
 
-    __slots__ = ("_digits", "_full", "_gist", "_lock", "_pattern", "_room", "_terms", "_unread")
+    __slots__ = ("_dates", "_digits", "_emails", "_forms", "_full", "_gist", "_lock", "_pattern", "_room", "_terms", "_unread")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._terms: set[str] = set()
         self._digits: set[str] = set()
+        self._dates: set[date] = set()
+        self._emails: set[str] = set()
+        self._forms: Forms | None = None
         self._room = {True: TERMS_MAX, False: TERMS_MAX}
         self._full = False
         self._pattern: re.Pattern[str] | None = None
@@ -83,7 +96,8 @@ class KnownValues:
         unread, self._unread, self._gist = self._unread, {}, None
         for given, named in unread:
             value = _OURS.sub(" ", given).strip()
-            digits = _number(fold(value)[0])
+            folded = fold(value)[0]
+            digits = _number(folded)
             new = _terms(value, named=named) - self._terms
             numbers = {digits} - self._digits if len(digits) >= DIGITS_MIN else set()
             if len(new) + len(numbers) > self._room[named]:
@@ -92,7 +106,10 @@ class KnownValues:
                 self._room[named] -= len(new) + len(numbers)
                 self._terms |= new
                 self._digits |= numbers
-                self._pattern = None
+                if named:
+                    self._dates |= dates_of(folded)
+                    self._emails |= emails_of(folded)
+                self._pattern = self._forms = None
 
     def _read_for(self, text: str) -> None:
         """Read what was taken down, unless none of it can be in the text. The lock is held."""
@@ -118,7 +135,7 @@ class KnownValues:
             self._read_for(text)
             if not self._terms and not self._digits and not self._full:
                 return False
-        return self.is_one(text) or bool(self.find(text))
+        return self.is_one(text) or bool(self._written(text))
 
     def rules_out(self, texts: Sequence[str]) -> bool:
         """Whether it can be told at one glance that none of some short texts holds a value; False says nothing yet."""
@@ -127,7 +144,20 @@ class KnownValues:
             return not self._terms and not self._digits and not self._full
 
     def find(self, text: str) -> list[Detection]:
-        """Where learnt values stand in the text, however written; digits whatever stands between them."""
+        """Where learnt values stand in a free text, however written or told; digits whatever stands between them."""
+        with self._lock:
+            self._read()
+            if self._forms is None and not self._full and (self._terms or self._digits):
+                self._forms = forms(self._terms, self._digits, self._dates, self._emails)
+            told = self._forms
+        found = self._written(text)
+        if told is not None and not self._full:
+            folded, places = fold(text)
+            found += [_placed(start, end, places) for start, end in told.find(folded)]
+        return found
+
+    def _written(self, text: str) -> list[Detection]:
+        """Where learnt values stand in a text in figures and letters."""
         with self._lock:
             self._read_for(text)
             terms, numbers, full = bool(self._terms), tuple(self._digits), self._full
@@ -150,10 +180,7 @@ class KnownValues:
                 number = _number(m.group())  # 079 … is +41 79 … to those who dial it
                 if any(k in number or (len(number) >= DIGITS_MIN and number in k) for k in numbers):
                     found.append(m.span())
-        if places:
-            # One character may fold to several: a match that ends among them takes it whole.
-            return [_known(places[start], max(places[end], places[end - 1] + 1)) for start, end in found]
-        return [_known(start, end) for start, end in found]
+        return [_placed(start, end, places) for start, end in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +274,34 @@ def _terms(value: str, *, named: bool) -> set[str]:
             parts = (word, _PIECES.sub("", word), *halves, *(half.replace("'", "") for half in halves), *_PIECES.split(word))
             terms |= {fold(part)[0] for part in parts if len(part) > 2 or part is word}
     terms = {term for term in terms if term not in _ORDINARY}
+    if named:
+        terms |= {other for term in terms for other in _transcribed(term, written)}
     if named and terms and len(value) > 3:  # shorter wholes are initials and would hit ordinary words
         terms.add(fold(value)[0])
         joined = fold(_PIECES.sub("", "".join(words)))[0]
         if len(words) > 1 and len(joined) > 5:
             terms.add(joined)
+            terms.add(fold(_PIECES.sub("", "".join(reversed(words))))[0])
     elif named and len(value) > 3 and any(c.isdecimal() for c in value):
         terms.add(fold(value)[0])
     return terms
+
+
+def _transcribed(term: str, written: str) -> Iterator[str]:
+    """A name as those write it who have no umlauts, and as those who have: Müller and Mueller, Søren and Soeren.
+
+    Args:
+        term: the folded name.
+        written: the value it was taken from.
+    """
+    for word in _WORD.findall(written):
+        if fold(word)[0] == term:
+            spelled = fold(word.lower().translate(_UMLAUTS))[0]
+            if spelled != term:
+                yield spelled
+    for pair, vowel in (("ae", "a"), ("oe", "o"), ("ue", "u")):
+        if pair in term and len(term) > NAME_MIN:
+            yield term.replace(pair, vowel)
 
 
 def _number(folded: str) -> str:
@@ -262,6 +309,13 @@ def _number(folded: str) -> str:
     digits = "".join(c for c in folded if c.isdecimal())
     bare = digits.lstrip("0")
     return bare if len(bare) >= DIGITS_MIN else digits
+
+
+def _placed(start: int, end: int, places: list[int]) -> Detection:
+    """A stretch of a folded text, where it stands in the text itself."""
+    if places:  # one character may fold to several: a match that ends among them takes it whole
+        return _known(places[start], max(places[end], places[end - 1] + 1))
+    return _known(start, end)
 
 
 def _known(start: int, end: int) -> Detection:

@@ -24,6 +24,7 @@ from phi_guard.errors import PhiGuardError
 __all__ = ["load_module", "main"]
 
 COMMANDS: Final = {
+    "bench": ("audit.cli.bench:bench", "Measure detection on labelled texts, beside Presidio's default."),
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
     "policy": ("audit.cli.policy:policy", "Check, try, explain and compare policies; propose rules for a new tool."),
     "rehearse": ("audit.cli.rehearse:rehearse", "Play real agent calls against a stand-in and measure what telemetry costs."),

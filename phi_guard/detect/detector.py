@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from phi_guard.model import Detection
 
@@ -24,6 +24,32 @@ class Detector(Protocol):
         Raises:
             DetectorUnavailable: the detector broke on the way, so nobody may take the text for clean.
         """
+
+
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that is faster when it is given many texts at once."""
+
+    def find_many(self, texts: Sequence[str]) -> list[tuple[Detection, ...]]:
+        """What `find` gives for each text, in their order.
+
+        Args:
+            texts: any strings, as many as fit in memory.
+
+        Raises:
+            DetectorUnavailable: as `find`; then none of the texts was judged.
+        """
+
+
+def find_many(detector: Detector, texts: Sequence[str]) -> list[tuple[Detection, ...]]:
+    """What a detector finds in each of many texts, in batches where it has them.
+
+    Raises:
+        DetectorUnavailable: as `Detector.find`.
+    """
+    if isinstance(detector, BatchDetector):
+        return detector.find_many(texts)
+    return [detector.find(text) for text in texts]
 
 
 def merge(found: Iterable[Detection], length: int) -> tuple[Detection, ...]:

@@ -1,74 +1,35 @@
 """Undoes disguises before a text is judged, and carries what is found back to the text as it was given.
 
-A name does not stop being a name because a zero-width space stands in it, because it is full-width, URL-encoded, or in base64.
+A name does not stop being a name because a zero-width space stands in it, because it is full-width, URL-encoded, spaced out, or in base64.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from phi_guard.detect.detector import Detector, merge
+from phi_guard.detect.disguises import CODED, may_hide, read
+from phi_guard.detect.encoded import may_be_encoded, tokens
+from phi_guard.detect.loose import may_be_loose, tightened
+from phi_guard.detect.reading import Reading, as_given
 from phi_guard.model import Detection
 
-OPAQUE_MIN: Final = 12
-"""Characters of a token that may be something encoded; shorter ones hold less than eight letters."""
-OPAQUE_MAX: Final = 4_096
-"""Longer tokens are not decoded: they are found by their length, as opaque."""
-_CODED: Final = re.compile(
-    r"(?P<entity>&(?:[A-Za-z]{2,10}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});)"
-    r"|(?P<url>(?:%[0-9A-Fa-f]{2})+)"
-    r"|(?P<escape>\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})"
-    r"|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,10}(?:\s[^<>]{0,100})?/?>)"
-)
-_OPAQUE: Final = re.compile(rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{{{OPAQUE_MIN},{OPAQUE_MAX}}}={{0,2}}(?![A-Za-z0-9+/=_-])")
-_DASHES: Final = frozenset("‐‑‒–—―−﹘﹣－")
-_PLAIN: Final = re.compile(r"[ -~\s]*")
+__all__ = ["NormalisingDetector", "Reading", "read"]
 
+HIDDEN_DEPTH: Final = 3
+"""Encodings one within the other (base64 of base64) that are opened; a token within deeper ones counts as found."""
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A text with its disguises undone.
-
-    Args:
-        text: as it reads.
-        starts: for each character of it, where what it came from begins in the text as given.
-        ends: likewise, where that ends.
-    """
-
-    text: str
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
-
-
-def read(text: str) -> Reading:
-    """Undo HTML entities and tags, URL-encoding, escapes, invisible and combining characters, full-width forms, other scripts' digits.
-
-    Cost: linear in the text.
-    """
-    chars: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    for piece, start, end in _decoded(text):
-        for char in _folded(piece):
-            chars.append(char)
-            starts.append(start)
-            ends.append(end)
-    return Reading("".join(chars), tuple(starts), tuple(ends))
+_WORD: Final = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class NormalisingDetector:
     """A detector that also reads the text without its disguises, and what opaque tokens in it decode to.
 
-    A plain text costs one more pass of a pattern; only a text that reads differently is judged twice.
+    A plain text costs one more pass of a few patterns; only a text that reads differently is judged twice.
 
     Args:
         inner: what judges; its name is kept.
@@ -83,81 +44,111 @@ class NormalisingDetector:
 
     def find(self, text: str) -> tuple[Detection, ...]:
         """As `Detector.find`, with what only shows once a disguise is undone."""
-        found = list(self.inner.find(text))
-        if not _PLAIN.fullmatch(text) or _CODED.search(text):
-            reading = read(text)
-            if reading.text != text:
-                found += _carried_back(self.inner.find(reading.text), reading)
-        for token in _OPAQUE.finditer(text):
-            if any(self.inner.find(hidden) for hidden in _hidden(token.group())):
-                found.append(Detection(token.start(), token.end(), "ENCODED", 1.0, "normalise.encoded"))
-        return merge(found, len(text))
+        if not (may_hide(text) or may_be_loose(text) or may_be_encoded(text)):
+            return self.inner.find(text)
+        case = _Case.of(text)
+        return case.joined([self.inner.find(judged) for judged in case.judged])
+
+    def find_many(self, texts: Sequence[str]) -> list[tuple[Detection, ...]]:
+        """As `find` of each text; all that is to be judged goes to the inner detector at once."""
+        cases = [_Case.of(text) for text in texts]
+        judged = [part for case in cases for part in case.judged]
+        many = getattr(self.inner, "find_many", None)
+        found = many(judged) if many is not None else [self.inner.find(part) for part in judged]
+        out: list[tuple[Detection, ...]] = []
+        at = 0
+        for case in cases:
+            out.append(case.joined(found[at : at + len(case.judged)]))
+            at += len(case.judged)
+        return out
 
 
-def _decoded(text: str) -> Iterator[tuple[str, int, int]]:
-    """Pieces of the text with entities, escapes and URL-encoding undone, each with the stretch it came from."""
-    at = 0
-    for match in _CODED.finditer(text):
-        for i in range(at, match.start()):
-            yield text[i], i, i + 1
-        yield _undo(match), match.start(), match.end()
-        at = match.end()
-    for i in range(at, len(text)):
-        yield text[i], i, i + 1
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that is judged of one text, and what is known of it before that.
+
+    Args:
+        text: as given.
+        judged: the text itself, then its readings, then what its tokens hold.
+        readings: the readings, in the order they are judged.
+        hidden: for each text that a token holds, where that token stands in the text as given.
+        certain: what needs no judge: opaque tokens, and what is encoded too deep.
+    """
+
+    text: str
+    judged: tuple[str, ...]
+    readings: tuple[Reading, ...]
+    hidden: tuple[tuple[int, int], ...]
+    certain: tuple[Detection, ...]
+
+    @classmethod
+    def of(cls, text: str) -> _Case:
+        """What is to be judged of a text."""
+        undone, tight, certain = _readings(text)
+        readings = tuple(reading for reading in (undone, tight) if reading)
+        judged = [text, *(reading.text for reading in readings)]
+        hidden: list[tuple[int, int]] = []
+        for token in tokens(undone.text if undone else text):
+            span = undone.span(token.start, token.end) if undone else (token.start, token.end)
+            opaque = token.opaque
+            for inner in token.texts:
+                parts, beyond = _opened(inner, HIDDEN_DEPTH)
+                judged += parts
+                hidden += [span] * len(parts)
+                opaque |= beyond
+            if opaque:
+                certain.append(_encoded(*span, "normalise.opaque"))
+        return cls(text, tuple(judged), readings, tuple(hidden), tuple(certain))
+
+    def joined(self, found: Sequence[tuple[Detection, ...]]) -> tuple[Detection, ...]:
+        """What was found in the parts, at its places in the text as given.
+
+        Args:
+            found: for each of `judged`, what was found in it.
+        """
+        if len(found) == 1 and not self.certain:
+            return found[0]
+        joined = [*found[0], *self.certain]
+        for reading, of_reading in zip(self.readings, found[1:], strict=False):
+            joined += reading.carried_back(of_reading)
+        for span, of_hidden in zip(self.hidden, found[1 + len(self.readings) :], strict=True):
+            if of_hidden:
+                joined.append(_encoded(*span, "normalise.encoded"))
+        return merge(joined, len(self.text))
 
 
-def _undo(match: re.Match[str]) -> str:
-    coded = match.group()
-    if match["tag"]:
-        return ""
-    if match["entity"]:
-        return html.unescape(coded)
-    if match["url"]:
-        return unquote_to_bytes(coded).decode("utf-8", "replace")
-    return chr(int(coded[2:], 16))
+def _readings(text: str) -> tuple[Reading | None, Reading | None, list[Detection]]:
+    """The text without what hides characters, and that with its words put together, each if it differs; and what is still coded."""
+    undone = tight = None
+    certain: list[Detection] = []
+    plain = text
+    if may_hide(text):
+        reading = read(text)
+        if reading.text != text:
+            undone, plain = reading, reading.text
+            if may_hide(plain):
+                deep = (word.span() for word in _WORD.finditer(plain) if any(not m["tag"] for m in CODED.finditer(word.group())))
+                certain = [_encoded(*reading.span(*span), "normalise.nested") for span in deep]
+    if may_be_loose(plain):
+        reading = tightened(undone or as_given(text))
+        if reading.text != plain:
+            tight = reading
+    return undone, tight, certain
 
 
-def _folded(piece: str) -> str:
-    """Compatibility forms become the letters they stand for; digits of all scripts become ours; what cannot be seen goes."""
-    if piece.isascii():
-        return piece
-    out = []
-    for char in unicodedata.normalize("NFKC", piece):
-        kind = unicodedata.category(char)
-        if kind in {"Cf", "Mn", "Me"}:
-            continue
-        if kind == "Nd":
-            out.append(str(unicodedata.decimal(char)))
-        elif char in _DASHES:
-            out.append("-")
-        else:
-            out.append(" " if kind in {"Zs", "Zl", "Zp"} else char)
-    return "".join(out)
+def _opened(text: str, depth: int) -> tuple[list[str], bool]:
+    """A hidden text with its readings and what it hides in turn; and whether something in it is opaque, or too deep to open."""
+    undone, tight, certain = _readings(text)
+    parts = [text, *(reading.text for reading in (undone, tight) if reading)]
+    beyond = bool(certain)
+    for token in tokens(undone.text if undone else text):
+        beyond |= token.opaque or depth == 1
+        for inner in token.texts if depth > 1 else ():
+            more, further = _opened(inner, depth - 1)
+            parts += more
+            beyond |= further
+    return parts, beyond
 
 
-def _carried_back(found: tuple[Detection, ...], reading: Reading) -> list[Detection]:
-    return [
-        Detection(reading.starts[d.start], reading.ends[d.end - 1], d.entity, d.score, f"normalise+{d.source}", d.also)
-        for d in found
-        if d.start < d.end <= len(reading.text)
-    ]
-
-
-def _hidden(token: str) -> Iterator[str]:
-    """What a token may hold: base64 (both alphabets) or hexadecimal, where it decodes to text that can be read."""
-    if len(token) % 2 == 0 and re.fullmatch(r"[0-9A-Fa-f]+", token):
-        yield from _legible(bytes.fromhex(token))
-    body = token.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        yield from _legible(base64.b64decode(body + "=" * (-len(body) % 4), validate=True))
-    except (binascii.Error, ValueError):
-        return
-
-
-def _legible(data: bytes) -> Iterator[str]:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return
-    if len(text) >= 4 and all(char.isprintable() or char.isspace() for char in text):
-        yield text
+def _encoded(start: int, end: int, source: str) -> Detection:
+    return Detection(start, end, "ENCODED", 1.0, source)

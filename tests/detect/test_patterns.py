@@ -22,6 +22,7 @@ HOSTILE = {
         "1234567890", "a", "@", "a@", ".", " ", "a.", "1 ", "a ", "one ", "1-", "王 ", "mrn ", "id id ", "::", "0:", "12 oak ",
         "rue a ", "3 march ",
         "my name is ", "(", "+1(", "x- ", "a dot ", "a1", "a-", "Ab ", "patient Abc ", "CH93 0076 ", "*1", "né 1/",
+        "a.a.a.", "1 1 1 1", "0-0-0-", "a_", "Ab, ", "/patients/", "corner of ", "account number is ", "address: 1 ", "St. A ", "A. ",
     )
 }  # fmt: skip
 

@@ -1,36 +1,65 @@
-"""How a person is reached: phone, e-mail, handle, URL, network addresses."""
+"""How a person is reached: e-mail, handle, URL, file of a person, network addresses."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from phi_guard.detect.checksums import digits_of, ipv6
+from phi_guard.detect.checksums import ipv6
 from phi_guard.detect.rule import PatternRule
+from phi_guard.detect.rules.domains import COMMON, TOP_LEVEL, WORDS
+from phi_guard.detect.rules.ordinary import is_ordinary
 
-_TLD: Final = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|app|dev|me|health|care|clinic|ch|fr|de|at|it|es|be|nl|uk|eu|us|ca|au|in|example|test"
-)
-_WORD_TLD: Final = (".it", ".in", ".at", ".me", ".be", ".us", ".test", ".care", ".health", ".example")
-_GAP: Final = r"[\s.\-‐-―()/]{0,3}"
 _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-
-
-def _phone_length(text: str) -> bool:
-    return 7 <= len(digits_of(text)) <= 15  # ITU-T E.164 allows fifteen digits
+_PEOPLE: Final = r"(?:patients?|persons?|people|users?|members?|profiles?|clients?|contacts?|customers?|subscribers?|callers?|staff|u)"
+_FILE: Final = (
+    "pdf|docx?|odt|xlsx?|csv|tsv|json|xml|ya?ml|txt|rtf|log|jpe?g|png|gif|tiff?|heic|bmp|webp|mp3|mp4|wav|m4a|ogg|mov|avi|dcm|hl7|zip"
+    "|eml|msg"
+    "|html?|sql|db|bak"
+)
+_NOT_A_PERSON: Final = frozenset(
+    """
+    api app index main config data default file files image img photo picture scan upload download export import backup temp tmp draft
+    final copy version v1 v2 test tests page pages search login logout signup settings admin public private static assets docs document
+    documents consent referral invoice receipt statement audio video recording call transcript labels lab results xray mri ct ecg list
+    all new edit delete create update get post put detail details info lookup find by id ids uuid null undefined none unknown full frontal
+    front side left right profile avatar template sample example readme schema error errors err debug trace metrics health status events
+    event tool tools book cancel reschedule agent system session sessions server client request response json xml html output input
+    """.split()  # noqa: SIM905 - a hundred quoted words are harder to read and to keep in order
+)
+_SCHEME: Final = re.compile(r"[a-z][a-z\d]{1,12}:(?!\d)", re.IGNORECASE)
+_PART: Final = re.compile(r"[^\W_]+")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def _is_url(text: str) -> bool:
-    """Not the seam of two sentences: ``at 5.It hurt``, where the full stop's space was forgotten."""
-    return "://" in text or text.islower() or text.lower().startswith("www.") or not text.lower().endswith(_WORD_TLD)
+    """Not the seam of two sentences (``at 5.It hurt``), where the full stop's space was forgotten, and not an abbreviation."""
+    if _SCHEME.match(text) or text.lower().startswith("www."):
+        return True
+    host, slash, _ = text.partition("/")
+    *labels, last = host.partition(":")[0].split(".")
+    domain = last.lower()
+    if domain not in TOP_LEVEL or all(len(label) < 2 for label in labels):
+        return False
+    if domain in WORDS and not slash and len(labels) < 2 and is_ordinary(labels[0]):
+        return False
+    return domain in COMMON or text.islower() or bool(slash)
+
+
+def _is_persons(text: str) -> bool:
+    """A part of it is neither an ordinary word nor one of files and paths, nor a number."""
+    parts = [part for piece in _PART.findall(text) for part in _HUMP.split(piece)]
+    return any(len(part) > 1 and not part.isdecimal() and part.lower() not in _NOT_A_PERSON and not is_ordinary(part) for part in parts)
 
 
 RULES: Final = (
     PatternRule(
         name="email",
         entity="EMAIL_ADDRESS",
-        regex=r"[\w.!#$%&'*+/=?^`{|}~-]{1,128}@(?:[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){1,8}|[^\W\d_]{3,63})",
+        regex=r"[\w.!#$%&'*+/=?^`{|}~-]{1,128}@(?:[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){1,8}|[^\W\d_]{3,63}|\[[\d.:a-f]{3,45}\])",
         hits=("ada.byron@clinic.example", "write to o'neil+x@mail.example.co.uk", "ada@localhost", "zoë@bücher.example"),
         misses=("pain @ night", "2 tabs @8 pm", "1@8am"),
+        check=lambda text: text[-1] != "@",
     ),
     PatternRule(
         name="handle",
@@ -41,18 +70,62 @@ RULES: Final = (
         score=0.5,
     ),
     PatternRule(
+        name="user_name",
+        entity="ID",
+        regex=r"(?<![^\W_])(?:user[\s_-]?name|user[\s_-]?id|login|log-?in id|screen[\s_]?name|handle|gamertag|skype|telegram|instagram"
+        r"|insta|twitter"
+        r"|snapchat|tiktok|discord|facebook|linkedin|venmo|paypal|cash ?app|password|passwd|pwd|passcode|pin)"
+        r"(?:\s(?:is|id|handle|name|code|account))?[\"']?\s{0,2}(?:[:=]|\sis\s"
+        r"|\s(?=[\w.-]{0,40}[\d_@]))[\s\"'@]{0,4}([\w.@!$#%-]{3,64}(?<![.-]))",
+        hits=("username: adabyron", "login=ada.b", "twitter ada_b", "password is Sommer2024!", "PIN: 4412", '"user_name": "abyron"'),
+        misses=("login failed", "password reset", "pin in the ankle", "pin site clean"),
+        group=1,
+        check=lambda text: not is_ordinary(text),
+        score=0.7,
+    ),
+    PatternRule(
         name="url",
         entity="URL",
-        regex=rf"(?:https?|ftps?|sftp|wss?|file)://[^\s<>\"']{{1,2048}}|\bwww\.[^\s<>\"']{{2,2048}}"
-        rf"|(?<![\w@.-])[a-z0-9][a-z0-9-]{{0,62}}(?:\.[a-z0-9-]{{1,63}}){{0,4}}\.(?:{_TLD})\b(?:/[^\s<>\"']{{0,2048}})?",
-        hits=("https://portal.example/patients/ada-byron?id=3", "www.ada-byron.example", "see adabyron.com/me", "my page is ada.me"),
-        misses=("b.i.d. for 3 days", "e.g. ibuprofen", "took it at 5.It hurt", "vitamin B.12"),
+        regex=r"(?:https?|ftps?|sftp|wss?|file|mailto|tel|sip|s3|postgres(?:ql)?|mysql|mongodb|redis):/?/?[^\s<>\"']{3,2048}"
+        r"|\bwww\.[^\s<>\"']{2,2048}"
+        r"|(?<![\w@.-])[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,5}\.[a-z]{2,24}\b(?![\w-]|\.\w)(?::\d{2,5}\b)?(?:/[^\s<>\"']{0,2048})?",
+        hits=("https://portal.example/patients/ada-byron?id=3", "www.ada-byron.example", "see adabyron.com/me", "my page is ada.me",
+              "adabyron.co.il", "sip:ada@pbx.example"),
+        misses=("b.i.d. for 3 days", "e.g. ibuprofen", "took it at 5.It hurt", "vitamin B.12", "it hurts.is it bad", "tel: none"),
         check=_is_url,
+    ),
+    PatternRule(
+        name="persons_path",
+        entity="URL",
+        regex=rf"/{_PEOPLE}/([\w.%+~@-]{{2,80}})",
+        hits=("GET /patients/ada-byron 404", "/v1/users/abyron"),
+        misses=("/patients/search", "/users/list"),
+        group=1,
+        check=_is_persons,
+        score=0.7,
+    ),
+    PatternRule(
+        name="persons_file",
+        entity="URL",
+        regex=rf"(?<![\w-])[^\W_][\w-]{{1,80}}(?:\.[\w-]{{1,20}})?\.(?:{_FILE})\b(?!\.?\w)",
+        hits=("ada_byron.json", "open adaByron-consent.pdf", "byron_frontal.jpg"),
+        misses=("lab_results.pdf", "report.pdf", "consent_form.docx", "config.yaml", "index.html"),
+        check=lambda text: _is_persons(text.rpartition(".")[0]),
+        score=0.5,
+    ),
+    PatternRule(
+        name="persons_key",
+        entity="PERSON",
+        regex=r"(?<![\w.-])[^\W\d_]{2,20}_[^\W\d_]{2,20}(?:_[^\W\d_]{2,20})?(?![\w(])",
+        hits=("ada_byron", '{"ada_byron": 1}'),
+        misses=("book_appointment", "patient_name", "first_name", "error_code"),
+        check=lambda text: all(_is_persons(part) for part in text.split("_")),
+        score=0.3,
     ),
     PatternRule(
         name="ipv4",
         entity="IP_ADDRESS",
-        regex=rf"(?<![\d.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\d])",
+        regex=rf"(?<![\d.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\d)(?:/\d{{1,2}}\b)?",
         hits=("from 192.0.2.17", "198.51.100.4:443"),
         misses=("12.05.1961", "version 1.2.3", "1.5 mg"),
         digits=True,
@@ -60,10 +133,10 @@ RULES: Final = (
     PatternRule(
         name="ipv6",
         entity="IP_ADDRESS",
-        regex=r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])",
-        hits=("2001:db8::17", "2001:0db8:0000:0000:0000:ff00:0042:8329"),
+        regex=r"(?<![\w:.])(?:::/\d{1,3}\b|(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?![\w:]))",
+        hits=("2001:db8::17", "2001:0db8:0000:0000:0000:ff00:0042:8329", "::ffff:192.0.2.1", "::/128"),
         misses=("14:30:00", "ratio 1:2:3", "::", "see: a"),
-        check=ipv6,
+        check=lambda text: ipv6(text) or text.startswith("::/"),
     ),
     PatternRule(
         name="mac",
@@ -73,35 +146,5 @@ RULES: Final = (
         misses=("14:30:00", "10-15-20"),
         score=0.95,
     ),
-    PatternRule(
-        name="phone",
-        entity="PHONE_NUMBER",
-        regex=rf"(?<![\w.])(?:[+＋]\s?(?:\(?\d\)?{_GAP}){{6,14}}\d"  # +41 (0)21 555 01 23
-        rf"|00[1-9](?:{_GAP}\d){{8,12}}"
-        rf"|\(\d{{2,5}}\){_GAP}\d(?:{_GAP}\d){{4,9}}"  # (415) 555-0134
-        rf"|(?:1{_GAP})?\d{{3}}[\s.\-‐-―/]{{1,3}}\d{{3}}[\s.\-‐-―]{{1,3}}\d{{4}}"
-        rf"|\d{{3}}[-.‐-―]\d{{4}}"
-        rf"|0\d(?:{_GAP}\d){{7,10}})"  # 021 555 01 23, 01/23/45/67/89, 030/123456
-        r"(?!\d)(?:\s{0,2}(?:ext|extension|poste|durchwahl|x)\.?\s{0,2}\d{1,6})?",
-        hits=(
-            "+41 21 555 01 23", "+41 (0)79 555 01 23", "0041 21 555 01 23", "021 555 01 23", "079/555 01 23", "+33 1 99 00 12 34",
-            "01.99.00.12.34", "01/99/00/12/34", "+1 415 555 0134", "(415) 555-0134", "415-555-0134 ext. 12", "415.555.0134", "555-0134",
-            "+44 20 7946 0018", "020 7946 0018", "+49 30 23125 123", "030/23125123",
-        ),
-        misses=("120/80", "14:30", "500 mg", "E11.9", "0.5 mg", "2 to 3 times", "01/02/2026", "10-15-20"),
-        check=_phone_length,
-        digits=True,
-    ),
-    PatternRule(
-        name="phone_cue",
-        entity="PHONE_NUMBER",
-        regex=r"\b(?:tel|telephone|téléphone|telefon|phone|mobile|cell|fax|natel|handy|portable|numéro|call me (?:at|on)|reach me (?:at"
-        r"|on))\b"
-        r"(?:\s{1,3}(?:is|number|no|nr|num|at|on|est|ist)\b)?[\s.:#=(\"']{0,6}([+]?\d(?:[\s.\-‐-―()/]{0,3}\d){3,14})",
-        hits=("phone: 5550134", "tel. 555 01 34", "fax is 55501"),
-        misses=("call me at 5", "phone call at 14:30", "mobile 2 days later"),
-        group=1,
-        digits=True,
-    ),
 )  # fmt: skip
-"""Rules for the ways to reach a person."""
+"""Rules for the ways to reach a person by a network."""

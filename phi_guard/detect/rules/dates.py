@@ -27,7 +27,14 @@ _YEAR: Final = (
     rf"(?:(?:18|19|20)\d\d\b|['’]\d\d\b|\d\d\b(?![:/.]\d)|(?:nineteen|twenty|two thousand)(?:[\s-](?:and|{_TENS}|{_ONES}"
     rf"|hundred)){{0,4}}\b)"
 )
-_SEP: Final = r"[\s,.\-]{1,3}"
+_SEP: Final = r"[\s,.\-/‐-―]{1,3}"
+_DIGIT_WORD: Final = "one|two|three|four|five|six|seven|eight|nine"
+_OLD_WORDS: Final = rf"(?:ninety(?:[\s-](?:{_DIGIT_WORD}))?|(?:a|one)\shundred(?:\s(?:and\s)?(?:{_DIGIT_WORD}|ten))?)"
+_OLD: Final = rf"(?:9\d|1[01]\d|{_OLD_WORDS})"
+_NOT_YEARS: Final = (
+    r"(?![\w.,/%°-]*\d|%|\s?(?:percent|over|mg|ml|mcg|milli\w{0,9}|degrees|minutes?|days?|weeks?|months?|hours?|pounds"
+    r"|lbs?|kg|beats|bpm|times|dollars)\b)"
+)
 
 
 def _calendar(text: str) -> bool:
@@ -41,32 +48,50 @@ RULES: Final = (
     PatternRule(
         name="date_numbers",
         entity="DATE_TIME",
-        regex=r"(?<![\d.,/\-])(?:(?:18|19|20)\d\d\s?([-/.‐-―])\s?\d{1,2}\s?\1\s?\d{1,2}|\d{1,2}\s?([-/.‐-―])\s?\d{1,2}\s?\2\s?(?:(?:18|19|20)\d\d|\d\d))(?![\d/]|[.\-]\d)",
+        regex=r"(?<![\d.,/\-])(?:(?:18|19|20)\d\d\s?([-/._‐-―])\s?\d{1,2}\s?\1\s?\d{1,2}"
+        r"|\d{1,2}\s?([-/._‐-―])\s?\d{1,2}\s?\2\s?(?:(?:18|19|20)\d\d|\d\d))(?![\d/]|[.\-]\d)"
+        r"|(?<![\d.,/\-]\s)(?<![\d.,/\-])\d{1,2}\s\d{1,2}\s(?:19|20)\d\d(?!\d)",
         hits=("1958-03-03", "3.3.1958", "03.03.58", "3/14/1958", "14/3/58", "1958/03/03", "3 . 3 . 1958", "03-03-1958",
-              "seen 1958-03-03T10:00"),
+              "seen 1958-03-03T10:00", "1958_03_03", "03 14 1958", "03–03–1958"),
         misses=("120/80", "14:30", "14:30:00", "1.5 mg", "E11.9", "32/32/32", "2-3 times", "5/10 pain", "99.99.99"),
         check=_calendar,
         digits=True,
     ),
     PatternRule(
+        name="date_in_part",
+        entity="DATE_TIME",
+        regex=r"(?<![\w.,/\-])(?:(?:0?[1-9]|1[0-2])[/.\-](?:19|20)\d\d|(?:19|20)\d\d-?w[0-5]\d(?:-?[1-7])?|(?:19|20)\d\d-(?:0[1-9]|1[0-2])"
+        r"|0[1-9]/(?:[0-2]\d|3[01])|1[0-2]/(?:1[3-9]|2\d|3[01])|[1-9]/(?:1[3-9]|2[1-9]|3[01]))(?![\w/%]|[.,\-]\d|\s?(?:mg|mmhg|pain|times))"
+        r"|\b(?:on|since|until|till|dated?|is|was|by|from|before|after|seen|of|le|am|vom)[\s,:]{1,2}(?:0?[1-9]|1[0-2])/(?:0?[1-9]"
+        r"|[12]\d|3[01])\b(?![/\d]|\s(?:pain|scale))",
+        hits=("05/2021", "5/2021", "seen 05/21", "on 5/2", "1958-03", "2024-W07-3", "it was,6/23,"),
+        misses=("5/10 pain", "vision 20/20", "120/80", "1/2 tablet", "3/4 cup", "2.5", "24/7"),
+        score=0.5,
+        digits=True,
+    ),
+    PatternRule(
         name="date_words",
         entity="DATE_TIME",
-        regex=rf"\b(?:{_DAY}\s?(?:of\s|de\s)?\s?(?:{_MONTH})\b\.?(?:{_SEP}(?:of\s|in\s)?{_YEAR})?"
-        rf"|(?:{_MONTH})\b\.?{_SEP}{_DAY}\b(?:{_SEP}{_YEAR})?"
+        regex=rf"\b(?:{_DAY}[\s.\-/_]{{0,2}}(?:of\s|de\s|day of\s)?\s?(?:{_MONTH})(?![^\W\d_])\.?(?:{_SEP}(?:of\s|in\s|de\s)?{_YEAR})?"
+        rf"|(?<![^\W_])(?:{_MONTH})\b\.?{_SEP}{_DAY}\b(?:{_SEP}{_YEAR})?"
         rf"|(?:{_MONTH})\b\.?(?:{_SEP}|\sof\s|\sde\s){_YEAR})",
         hits=(
             "March 3rd 1958", "March 3rd, 1958", "3rd of March", "3 mars 1958", "le 1er août 1958", "3. März 1958", "march the third",
-            "third of march nineteen fifty eight", "Mar. 3", "July 1958", "juillet 1958", "march of nineteen fifty eight",
+            "third of march nineteen fifty eight", "Mar. 3", "July 1958", "juillet 1958", "march of nineteen fifty eight", "03-Mar-1958",
+            "03MAR1958", "21-May", "third day of march",
         ),
         misses=("may take 3 tablets", "it may hurt", "second opinion", "march in place", "mars bar"),
     ),
     PatternRule(
         name="birth_date",
         entity="DATE_OF_BIRTH",
-        regex=r"(?<![^\W_])(?:d\.?o\.?b\.?|date[\s_]of[\s_]birth|birth[\s_]?da(?:te|y)|born|geboren|geb\.|geburtsdatum|née?|date[\s_]de[\s_]naissance)(?![^\W_])"
-        r"(?:\s{1,2}(?:is|was|on|in|am|le|en|the)\b){0,2}[\s:=\"'(]{0,5}(\d{1,8}(?:[\s./,‐-―-]{1,3}\d{1,4}){0,2})(?!\d)",
-        hits=("DOB 3 4 58", "dob: 030458", "born in 1958", "geboren am 3.4.1958", "née le 3 4 1958", '"date_of_birth": "1958"'),
-        misses=("born at term", "dob unknown", "newborn 3 kg", "due date 5 pm"),
+        regex=r"(?<![^\W_])(?:d\.?o\.?b\.?|date[\s_]?of[\s_]?birth|birth[\s_]?da(?:te|y)|bday|b-day|born|b\.|geboren|geb\.?"
+        r"|geburtsdatum|née?"
+        r"|date[\s_]de[\s_]naissance|naissance|nacid[oa]|nat[oa])(?![^\W_])"
+        r"(?:\s{1,2}(?:is|was|on|in|am|le|en|the|my|her|his)\b){0,2}[\s:=\"'(_]{0,5}(\d{1,8}(?:[\s./,_‐-―-]{1,3}\d{1,4}){0,2})(?!\d)",
+        hits=("DOB 3 4 58", "dob: 030458", "born in 1958", "geboren am 3.4.1958",
+              "née le 3 4 1958", '"date_of_birth": "1958"', "birthday 3/14"),
+        misses=("born at term", "dob unknown", "newborn 3 kg", "due date 5 pm", "born 3 weeks early"),
         group=1,
         check=lambda text: sum(char.isdecimal() for char in text) >= 3,
         score=0.95,
@@ -75,13 +100,25 @@ RULES: Final = (
     PatternRule(
         name="age_over_89",
         entity="AGE",
-        regex=r"(?<![\d.,/])(?:9\d|1[0-2]\d)[\s-]{0,2}(?:years?|yrs?|y/?o|ans|jahre?|años|anni)\b"
-        r"|\b(?:age|aged|âgée?|alter)\b(?:\s{1,2}(?:is|of|de))?[\s:=\"']{0,4}(?:9\d|1[0-2]\d)(?![\d.,/%])"
-        r"|\b(?:ninety|(?:a|one)\shundred)(?:[\s-](?:and\s)?(?:one|two|three|four|five|six|seven|eight|nine|ten))?[\s-]years?\b"
-        r"|\b(?:age|aged)\s(?:ninety|(?:a|one)\shundred)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?",
-        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "ninety three years old",
-              "aged ninety-one", "96 ans"),
-        misses=("45 years old", "90 mg", "age 45", "120/80", "for 90 days", "heart rate 95", "99 percent"),
+        regex=r"(?<![\d.,/])(?:9\d|1[01]\d)[\s-]{0,2}(?:years?|yrs?|y\.?/?\s?o\b|ans|jahre?|jährig\w{0,3}|años|anni|y\.o\.)(?!\w)"
+        rf"|\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD}(?![\d.,/%])"
+        rf"|\b{_OLD_WORDS}[\s-](?:years?|something|year-old|yo)\b"
+        rf"|\b(?:he|she|i|mother|father|mom|dad|patient|grandmother|grandfather|grandma|grandpa)(?:['’]?s|['’]m|\sis|\sam|\swas"
+        rf"|\sturn(?:s|ed|ing)?)"
+        rf"(?:\s(?:now|already|about|almost|nearly|turning|over))?\s{_OLD}\b{_NOT_YEARS}"
+        rf"|\b(?:died|passed(?:\saway)?|lived|turn(?:s|ed|ing)?)\s(?:at|to(?:\sbe)?)\s(?:age\s)?{_OLD}\b{_NOT_YEARS}"
+        r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?(?:nineties|90['’]?s|hundreds)\b|\b(?:super)?centenarians?\b"
+        r"|\bnonagenarians?\b"
+        r"|\bcentenaires?\b|\bnonagénaires?\b"
+        r"|(?:\A|\b(?:pt|patient|is an?|an?|,)\s)\s?(?:9\d|10\d|11\d)\s?(?:yo\s?)?[mf]\b(?=\s(?:with|w/|c/o|who|presents|here|pt|for"
+        r"|admitted|h/o)|\s?[,.]|\s{0,3}\Z)",
+        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "ninety three years old", "102 yo",
+              "97F with cough",
+              "aged ninety-one", "96 ans", "98-jähriger", "in her nineties", "a centenarian", "she is ninety three", "he's 94 now",
+              "died at ninety one"),
+        misses=("45 years old", "90 mg", "age 45", "120/80", "for 90 days", "heart rate 95", "99 percent", "temp 99F",
+              "she is 90 percent better",
+                "he's 98 over 60"),
         score=0.9,
     ),
 )  # fmt: skip

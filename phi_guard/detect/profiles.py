@@ -1,0 +1,124 @@
+"""The three profiles: which layers look, how closely, and what each costs in harmless words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from phi_guard.errors import DetectorUnavailable
+
+if TYPE_CHECKING:
+    from phi_guard.detect.detector import Detector
+
+Profile: TypeAlias = Literal["strict", "balanced", "scan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one profile is made of.
+
+    Args:
+        layers: names of the layers, as in `LAYERS`.
+        threshold: P(not harmless) from which a word counts for the networks.
+        vetted: whether names that the statistical layers make of certainly harmless words are taken back.
+        groups: whether groups, religions and politics count.
+    """
+
+    layers: tuple[str, ...]
+    threshold: float
+    vetted: bool
+    groups: bool
+
+
+PLANS: Final[Mapping[Profile, Plan]] = {
+    "strict": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart"), 0.1, vetted=True, groups=False),
+    "balanced": Plan(("patterns", "spoken", "presidio", "rampart"), 0.5, vetted=True, groups=False),
+    "scan": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart"), 0.02, vetted=False, groups=True),
+}
+"""``strict`` guards what leaves; ``balanced`` keeps more words and has no vocabulary; ``scan`` looks for what the gate may have missed, so
+it counts all that any layer finds at its lowest threshold."""
+
+PROFILES: Final[tuple[Profile, ...]] = tuple(PLANS)
+
+LAYERS: Final = ("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm")
+"""The layers in the order in which they are asked; the normaliser stands around them all."""
+
+GUESSED: Final = frozenset({"patterns.capitalised_words"})
+"""Rules that go by the look of a word alone, and so take a drug for a person."""
+
+
+def layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector]:
+    """The loaded layers of a profile by name, in the order of `LAYERS`; what takes long is loaded side by side.
+
+    Args:
+        profile: one of `PROFILES`.
+        harmless: further words that are no one's name: those of the policy's own closed lists.
+
+    Raises:
+        DetectorUnavailable: no such profile, or a piece is not installed; nothing is ever downloaded.
+    """
+    if profile not in PLANS:
+        msg = f"no such detector profile; write one of: {', '.join(PROFILES)}"
+        raise DetectorUnavailable(msg)
+    plan = PLANS[profile]
+    own = frozenset(word.lower() for word in harmless)
+    with ThreadPoolExecutor(len(plan.layers)) as pool:
+        loading = {name: pool.submit(_OPENERS[name], plan, own) for name in plan.layers}
+        return {name: future.result() for name, future in loading.items()}
+
+
+def _open_patterns(plan: Plan, own: frozenset[str]) -> Detector:
+    from phi_guard.detect.patterns import PatternDetector  # noqa: PLC0415 - each layer loads when it is asked for
+
+    return _vetted(PatternDetector(), plan, own, GUESSED)
+
+
+def _open_spoken(_: Plan, __: frozenset[str]) -> Detector:
+    from phi_guard.detect.spoken import SpokenDetector  # noqa: PLC0415 - as above
+
+    return SpokenDetector()
+
+
+def _open_vocabulary(_: Plan, own: frozenset[str]) -> Detector:
+    from phi_guard.detect.vocabulary import VocabularyDetector  # noqa: PLC0415 - as above
+
+    return VocabularyDetector(own)
+
+
+def _open_presidio(plan: Plan, own: frozenset[str]) -> Detector:
+    from phi_guard.detect.presidio import open_presidio  # noqa: PLC0415 - as above
+
+    return _vetted(open_presidio(groups=plan.groups), plan, own)
+
+
+def _open_rampart(plan: Plan, own: frozenset[str]) -> Detector:
+    from phi_guard.detect.rampart import open_rampart  # noqa: PLC0415 - as above
+
+    return _vetted(open_rampart(threshold=plan.threshold), plan, own)
+
+
+def _open_minilm(plan: Plan, own: frozenset[str]) -> Detector:
+    from phi_guard.detect.minilm import open_minilm  # noqa: PLC0415 - as above
+
+    return _vetted(open_minilm(threshold=plan.threshold), plan, own)
+
+
+def _vetted(detector: Detector, plan: Plan, own: frozenset[str], sources: frozenset[str] | None = None) -> Detector:
+    if not plan.vetted:
+        return detector
+    from phi_guard.detect.vetted import VettedDetector  # noqa: PLC0415 - as above
+    from phi_guard.detect.vocabulary import certain_words  # noqa: PLC0415 - as above
+
+    return VettedDetector(detector, certain_words() | own, sources)
+
+
+_OPENERS: Final[Mapping[str, Callable[[Plan, frozenset[str]], Detector]]] = {
+    "patterns": _open_patterns,
+    "spoken": _open_spoken,
+    "vocabulary": _open_vocabulary,
+    "presidio": _open_presidio,
+    "rampart": _open_rampart,
+    "minilm": _open_minilm,
+}

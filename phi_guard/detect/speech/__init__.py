@@ -1,0 +1,1 @@
+"""The parts of the spoken layer: what a caller dictates and a recogniser writes down."""

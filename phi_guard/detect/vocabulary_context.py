@@ -1,0 +1,149 @@
+"""What the words around it say of a word that may be a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+UNKNOWN: Final = "?"
+"""Kinds of a word on no list."""
+
+
+def headed(path: Path) -> dict[str, tuple[str, ...]]:
+    """The words of a file under each ``[heading]``, in order; a line that begins with ``;`` is left out.
+
+    Raises:
+        ValueError: a word stands before the first heading.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    heading = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.startswith("["):
+            heading = line.strip("[]")
+            found[heading] = ()
+        elif line and not line.startswith(";"):
+            if not heading:
+                msg = f"{path.name}, line {number}: stands before the first [heading]; put it under one"
+                raise ValueError(msg)
+            found[heading] += tuple(line.split())
+    return found
+
+
+_SAID: Final = headed(Path(__file__).parent / "words" / "context.txt")
+MONTHS: Final = frozenset(_SAID["months"])
+STREETS: Final = frozenset(_SAID["streets"])
+NUMBERS: Final = frozenset(_SAID["numbers"])
+_MODALS: Final = frozenset(_SAID["modals"])
+_BEFORE_MONTH: Final = frozenset(_SAID["dating"]) | NUMBERS
+_BEFORE: Final = frozenset(_SAID["determiners"])
+_SUBJECTS: Final = frozenset(_SAID["subjects"])
+_VERBS: Final = frozenset(_SAID["verbs"])
+_AFTER: Final = frozenset(_SAID["objects"])
+_SLOT_BEFORE: Final = frozenset(_SAID["slot before"])
+_SLOT_AFTER: Final = frozenset(_SAID["slot after"])
+_SPEAKING: Final = frozenset(_SAID["speaking"])
+_ACTS: Final = frozenset(_SAID["acts"])
+_ADJECTIVES: Final = frozenset(_SAID["adjectives"])
+_COPULAS: Final = frozenset(_SAID["copulas"])
+_CAPITAL: Final = frozenset(_SAID["capital"])
+_TITLES: Final = frozenset(_SAID["titles"])
+_LABELS: Final = frozenset(_SAID["labels"])
+_NAMED: Final = frozenset(_SAID["named"])
+_PRESENTED: Final = frozenset(_SAID["presented"])
+_DISEASE: Final = frozenset(_SAID["disease"])
+_AFFLICTION: Final = frozenset(_SAID["affliction"])
+_COLLOCATIONS: Final = frozenset(zip(_SAID["collocations"][::2], _SAID["collocations"][1::2], strict=True))
+_SPACE: Final = re.compile(r"[\s.\-]{1,3}")
+_CAPITALS: Final = re.compile(r"[^\W\d_a-z][^\W\d_]{0,40} [^\W\d_a-z][^\W\d_A-Z]{1,40}")  # a surname that is a certain word: Ada Case
+_LONGEST_BARE: Final = 3
+
+
+@dataclass(slots=True)
+class Word:
+    """One word of a text, and what it is.
+
+    Args:
+        start, end: its place.
+        raw: as written.
+        lower: in lower case.
+        kinds: empty where it is harmless, `UNKNOWN`, or the kinds of ``doubtful.txt``.
+    """
+
+    start: int
+    end: int
+    raw: str
+    lower: str
+    kinds: str
+
+
+def counting(text: str, words: list[Word]) -> Iterator[Word]:
+    """The words that count as a name or as unknown where they stand, in order.
+
+    Args:
+        text: the whole text.
+        words: all its words in order.
+    """
+    bare = len(words) <= _LONGEST_BARE and all(word.kinds or (len(word.raw) == 1 and word.raw.isalpha()) for word in words)
+    cased = 2 * sum(map(str.isupper, text)) < sum(map(str.islower, text)) and sum(w.raw[0].isupper() for w in words) <= 0.7 * len(words) + 1
+    counted = False  # whether the word before counts
+    for i, word in enumerate(words):
+        if not word.kinds:
+            counted = counted and cased and _CAPITALS.fullmatch(text, words[i - 1].start, word.end) is not None
+            if counted:
+                yield word
+            continue
+        if word.kinds == UNKNOWN or bare:
+            counted = True
+        else:
+            counted = _counts(
+                text, words, i, cased=cased, joined=counted and _SPACE.fullmatch(text, words[i - 1].end, word.start) is not None
+            )
+        if counted:
+            yield word
+
+
+def _counts(text: str, words: list[Word], i: int, *, cased: bool, joined: bool) -> bool:
+    """Whether a doubtful word is a name here; `joined` says that the word right before it is."""
+    word = words[i]
+    before = words[i - 1].lower if i else ""
+    then = words[i + 1] if i + 1 < len(words) else None
+    after = then.lower if then else ""
+    titled = before in _TITLES and word.lower not in _MODALS
+    labelled = before in _LABELS and any(mark in text[words[i - 1].end : word.start] for mark in ":=")
+    if titled or labelled or before in _NAMED or (before == "is" and i >= 2 and words[i - 2].lower == "name"):
+        return True
+    if "e" in word.kinds and (after in _DISEASE or word.lower.removesuffix("'s").removesuffix("’s") in _AFFLICTION - {word.lower}):
+        return False
+    if word.kinds == "e":
+        return True
+    if word.lower in MONTHS and (before in _BEFORE_MONTH or before.isdigit() or after in NUMBERS or after[:1].isdigit()):
+        return False
+    if (word.lower, after) in _COLLOCATIONS:
+        return False
+    strong = "!" in word.kinds
+    follows = then is not None and _SPACE.fullmatch(text, word.end, then.start) is not None
+    if joined and ("s" in word.kinds or strong) and word.lower not in _MODALS:
+        return True
+    if follows and then is not None and "g" in word.kinds and (then.kinds in {UNKNOWN, "e"} or "!" in then.kinds):
+        return True
+    if cased and word.raw[0].isupper() and not word.raw.isupper() and word.lower not in _CAPITAL and not _begins(text, word.start):
+        return True
+    if strong:
+        spoken_to = before == "to" and i >= 2 and words[i - 2].lower in _SPEAKING
+        verb = before in _SUBJECTS and word.lower in _VERBS and not spoken_to
+        return not verb and before not in _BEFORE and (after not in _AFTER or not follows)
+    if "+" in word.kinds and word.lower not in _MODALS:
+        if before in _SLOT_BEFORE and (not follows or after in _SLOT_AFTER):
+            return word.lower not in _ADJECTIVES or before not in _COPULAS
+        return _begins(text, word.start) and follows and after in _ACTS
+    return "g" in word.kinds and before in _COPULAS and after in _PRESENTED
+
+
+def _begins(text: str, start: int) -> bool:
+    """Whether a sentence, a quotation or a line begins here, so that the capital says nothing."""
+    while start and text[start - 1] == " ":
+        start -= 1
+    return not start or text[start - 1] in ".!?:;\n\r\t\"“”'([{*•-–—|>#"
