@@ -11,7 +11,9 @@ from phi_guard.detect.detector import BatchDetector, Detector, find_many, merge
 from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.detect.patterns import PatternDetector
 from phi_guard.detect.profiles import LAYERS, PROFILES, Profile, layers
+from phi_guard.detect.skimming import SkimmingDetector
 from phi_guard.detect.union import UnionDetector
+from phi_guard.detect.vocabulary import is_harmless_text
 from phi_guard.errors import DetectorUnavailable
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "NormalisingDetector",
     "PatternDetector",
     "Profile",
+    "SkimmingDetector",
     "UnionDetector",
     "find_many",
     "merge",
@@ -40,7 +43,8 @@ def open_detector(profile: Profile, harmless: Iterable[str] = ()) -> Detector:
     Raises:
         DetectorUnavailable: no such profile, or a piece is not installed; nothing is ever downloaded.
     """
-    return NormalisingDetector(UnionDetector(profile, tuple(_loaded(profile, harmless).values())))
+    read = NormalisingDetector(UnionDetector(profile, tuple(_loaded(profile, harmless).values())))
+    return read if profile == "scan" else SkimmingDetector(read, is_harmless_text)
 
 
 def open_layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector]:

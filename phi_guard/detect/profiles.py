@@ -33,9 +33,9 @@ class Plan:
 
 
 PLANS: Final[Mapping[Profile, Plan]] = {
-    "strict": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart"), 0.1, vetted=True, groups=False),
-    "balanced": Plan(("patterns", "spoken", "presidio", "rampart"), 0.5, vetted=True, groups=False),
-    "scan": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart"), 0.02, vetted=False, groups=True),
+    "strict": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.1, vetted=True, groups=False),
+    "balanced": Plan(("patterns", "spoken", "presidio", "rampart", "minilm"), 0.5, vetted=True, groups=False),
+    "scan": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.02, vetted=False, groups=True),
 }
 """``strict`` guards what leaves; ``balanced`` keeps more words and has no vocabulary; ``scan`` looks for what the gate may have missed, so
 it counts all that any layer finds at its lowest threshold."""

@@ -219,7 +219,7 @@ def test_a_missing_library_is_named(monkeypatch):
 
 
 def test_no_word_of_a_text_stays_in_the_vocabulary():
-    """spaCy keeps each new word for good unless told otherwise; a name must not outlive its text in the relay's memory."""
+    """A pipeline keeps each new word for good unless told otherwise; a name must not outlive its text in the relay's memory."""
     detector = presidio.open_presidio()
     strings = detector._nlp.vocab.strings
     for word in ("Zyxwvut", "Qwrtplk"):

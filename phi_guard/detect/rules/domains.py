@@ -36,7 +36,7 @@ TOP_LEVEL: Final = frozenset(
     example test localhost local internal lan
     """.split()  # noqa: SIM905 - a thousand quoted words are harder to read and to keep in order
 )
-"""Delegated names of the root zone as Presidio's UrlRecognizer lists them (MIT), and those that stay on a local network; not all of IANA's."""
+"""Delegated names of the root zone as Presidio's UrlRecognizer lists them (MIT), and those that stay on a local network."""
 
 COMMON: Final = frozenset("com org net edu gov mil int info biz io co ai uk ch de fr at es nl eu ca au jp br ru pl se dk".split())  # noqa: SIM905
 """Those that count in any case of letters: none of them is an English word. The others count in lower case only."""
