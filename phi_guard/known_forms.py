@@ -12,7 +12,7 @@ from datetime import date
 from itertools import groupby
 from typing import Final, TypeAlias
 
-from phi_guard.detect.harmless import WORDS
+from phi_guard.detect.vocabulary import certain_words
 
 Span: TypeAlias = tuple[int, int]
 
@@ -141,18 +141,15 @@ class Forms:
                     yield places[at][0], places[at + len(name) - 1][1]
 
     def _is_near(self, word: str) -> bool:
-        """Whether a word of the text is one slip away from a long name: a letter more, less, other, or two changed about."""
-        if word in WORDS:
-            return False
+        """Whether a word of the text is one slip away from a long name (one more, less, other, two changed about), and no plain word."""
         for left in (word, *_shortened(word)):
             for name in self.near.get(left, ()):
                 if name != word and word[0] == name[0] and abs(len(word) - len(name)) <= 1 and _one_slip(word, name):
-                    return True
+                    return word not in certain_words()  # asked last: the first question reads the list
         return False
 
 
 _LONG_WORD: Final = re.compile(rf"(?<![^\W\d_])[^\W\d_]{{{NEAR_MIN},40}}(?![^\W\d_])")
-_ENDINGS: Final = ("ed", "ing", "ly")
 
 
 def forms(names: Iterable[str], numbers: Iterable[str], dates: Iterable[date], emails: Iterable[str]) -> Forms:
@@ -253,8 +250,6 @@ def _shortened(word: str) -> Iterator[str]:
 
 
 def _one_slip(word: str, name: str) -> bool:
-    if word.endswith(_ENDINGS) and not name.endswith(_ENDINGS):
-        return False  # walked is no Walker
     start = 0
     while start < min(len(word), len(name)) and word[start] == name[start]:
         start += 1

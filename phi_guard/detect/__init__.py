@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from phi_guard.detect.bounded import BoundedDetector
 from phi_guard.detect.detector import BatchDetector, Detector, find_many, merge
 from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.detect.patterns import PatternDetector
@@ -20,6 +21,7 @@ __all__ = [
     "LAYERS",
     "PROFILES",
     "BatchDetector",
+    "BoundedDetector",
     "Detector",
     "NormalisingDetector",
     "PatternDetector",
@@ -44,7 +46,7 @@ def open_detector(profile: Profile, harmless: Iterable[str] = ()) -> Detector:
         DetectorUnavailable: no such profile, or a piece is not installed; nothing is ever downloaded.
     """
     read = NormalisingDetector(UnionDetector(profile, tuple(_loaded(profile, harmless).values())))
-    return read if profile == "scan" else SkimmingDetector(read, is_harmless_text)
+    return read if profile == "scan" else SkimmingDetector(BoundedDetector(read), is_harmless_text)
 
 
 def open_layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector]:

@@ -15,6 +15,8 @@ from phi_guard.detect.reading import Reading
 
 _Edit: TypeAlias = tuple[int, int, str]
 
+SPREAD_MIN: Final = 7
+"""Single characters in a row, with signs between them that nobody puts there, from which a run counts as found whatever it says."""
 SPACED_MIN: Final = 4
 """Single characters in a row that are taken for something spelled out; three are an abbreviation (``b.i.d.``)."""
 
@@ -26,9 +28,10 @@ _JOINT: Final = re.compile(
     r"|\.(?<=[^\W\d_][^\W_]\.)(?=\d|[^\W_]{2})(?!(?:com|org|net|edu|gov|info|co|io|ch|fr|de|uk|ca|us|pdf|html?|txt|json|csv|py|js)\b)"
     r"|\.(?<=[,)]\.)(?=[^\W_])"
 )
-_GAP: Final = r"[\s._\-*|/~,@+:()'#]"
-_SPACED_SIGN: Final = re.compile(rf"{_GAP}(?<=(?<![^\W_])[^\W_].){_GAP}{{0,4}}[^\W_]{_GAP}{{1,5}}[^\W_](?![^\W_])")
-_SPACED: Final = re.compile(rf"(?<![^\W_])[^\W_](?![^\W_])(?:{_GAP}{{1,5}}[^\W_](?![^\W_])){{{SPACED_MIN - 1},}}")
+_SPACED_SIGN: Final = re.compile(r"[\W_](?<=(?<![^\W_])[^\W_].)[\W_]{0,11}[^\W_][\W_]{1,12}[^\W_](?![^\W_])")
+_SPACED: Final = re.compile(rf"(?<![^\W_])[^\W_](?![^\W_])(?:[\W_]{{1,12}}[^\W_](?![^\W_])){{{SPACED_MIN - 1},}}")
+_ORDINARY_GAP: Final = re.compile(r",?\s{0,2}|\.\s")
+_BETWEEN: Final = re.compile(r"[\W_]+")
 _BROKEN: Final = re.compile(r"\n(?<=[\w.+@-]\n)(?=[\w.+@-])")
 _NUMBER_BROKEN: Final = re.compile(r"[+(\d][\d() ./-]{0,24}\n[\d() ./-]{1,24}")
 _EMAIL_BROKEN: Final = re.compile(r"[\w.+-]{1,64}(?:@[\w.-]{0,64})?\n[\w.+-]{1,64}(?:@[\w.-]{1,64})?")
@@ -104,23 +107,38 @@ def _spaced(text: str) -> Iterator[_Edit]:
         if run[:2] in {"a ", "A ", "I "} and sum(map(str.isalnum, run)) <= SPACED_MIN:
             continue  # "I see a P C P"
         places = [at for at, char in enumerate(run) if char.isalnum() and char != "_"]
-        gaps = [(left + 1, right) for left, right in pairwise(places)]
-        mark = Counter(run[left] for left, _ in gaps).most_common(1)[0][0]
-        spaced = sum(set(run[left:right:2]) == {mark} for left, right in gaps)
-        if mark not in {run[left:right] for left, right in gaps} or 2 * spaced < len(gaps) or _counted(run):
+        gaps = [(left + 1, right, run[left + 1 : right]) for left, right in pairwise(places)]
+        least = min((gap for _, _, gap in gaps), key=len)
+        if len(least) == 3 and least[0] == least[2] == " ":  # 4 * 1 * 5: the spaces belong to the sign
+            gaps = [(left, right, gap.replace(least, least[1])) for left, right, gap in gaps]
+        mark = Counter(gap[0] for _, _, gap in gaps).most_common(1)[0][0]
+        spaced = sum(set(gap[::2]) == {mark} for _, _, gap in gaps)
+        if all(gap != mark for _, _, gap in gaps) or 2 * spaced < len(gaps) or _counted(run):
             continue
-        for left, right in gaps:
-            gap = run[left:right]
+        for left, right, gap in gaps:
             if set(gap[::2]) == {mark}:
                 yield start + left, start + right, gap[1::2]
             elif gap.isspace():
                 yield start + left, start + right, " "
 
 
+def spread(text: str) -> Iterator[tuple[int, int]]:
+    """Where single characters stand in a long row with signs between them, not only spaces, commas and full stops."""
+    if _SPACED_SIGN.search(text) is None:
+        return
+    for match in _SPACED.finditer(text):
+        run = match.group()
+        places = [at for at, char in enumerate(run) if char.isalnum()]
+        gaps = [run[left + 1 : right] for left, right in pairwise(places)]
+        odd = sum(_ORDINARY_GAP.fullmatch(gap) is None for gap in gaps)
+        if len(places) >= SPREAD_MIN and 2 * odd >= len(gaps) and not _counted(run):
+            yield match.span()
+
+
 def _counted(run: str) -> bool:
-    """Whether the characters are counted off: 1 2 3 4, a b c d."""
+    """Whether the characters are counted off, all in the same way: 1 2 3 4, a/b/c/d; not 1/2/3/-/4/5."""
     codes = [ord(char) for char in run.lower() if char.isalnum()]
-    return all(b - a == 1 for a, b in pairwise(codes))
+    return all(b - a == 1 for a, b in pairwise(codes)) and len(set(_BETWEEN.findall(run))) == 1
 
 
 def _broken(text: str) -> Iterator[_Edit]:

@@ -19,7 +19,7 @@ FOLDER: Final = Path(__file__).parent / "model"
 INSTALL: Final = "pip install --force-reinstall phi-guard-toolkit"
 
 DIGESTS: Final[Mapping[str, str]] = {
-    "model.onnx": "706c1bddd223d90c6af2f16f1cbfe9ece9cc95ee990b30721536701b96470ece",
+    "model.onnx": "b21dce695154b3d24d374074be536fb4c48ae1500c99311b4bd2628a47a62250",
     "tokenizer.json": "ec87d41d85cbf02128ec0e5f577b805a326b06bb2947ef2752e67a98a42819f9",
     "labels.json": "951a7cf9e6efa34d9c011ab69c5f5e1f0850bc6028a2ffef34ba98c0fbb39d7e",
 }

@@ -13,7 +13,7 @@ from typing import Final
 from phi_guard.detect.detector import Detector, merge
 from phi_guard.detect.disguises import CODED, may_hide, read
 from phi_guard.detect.encoded import may_be_encoded, tokens
-from phi_guard.detect.loose import may_be_loose, tightened
+from phi_guard.detect.loose import may_be_loose, spread, tightened
 from phi_guard.detect.reading import Reading, as_given
 from phi_guard.model import Detection
 
@@ -130,6 +130,7 @@ def _readings(text: str) -> tuple[Reading | None, Reading | None, list[Detection
                 deep = (word.span() for word in _WORD.finditer(plain) if any(not m["tag"] for m in CODED.finditer(word.group())))
                 certain = [_encoded(*reading.span(*span), "normalise.nested") for span in deep]
     if may_be_loose(plain):
+        certain += [_encoded(*(undone.span(*span) if undone else span), "normalise.spread") for span in spread(plain)]
         reading = tightened(undone or as_given(text))
         if reading.text != plain:
             tight = reading

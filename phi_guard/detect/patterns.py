@@ -32,21 +32,29 @@ class PatternDetector:
         rules: the rules; those of one tuple share one prefilter in the process.
     """
 
-    __slots__ = ("_prefilter", "_rules", "name")
+    __slots__ = ("_needs", "_prefilter", "_rules", "name")
 
     def __init__(self, rules: tuple[PatternRule, ...] = RULES) -> None:
         self.name = "patterns"
         self._rules = rules
         self._prefilter = _prefilter(rules)
+        self._needs = {rule.needs: re.compile(rule.needs) for rule in rules}
 
     def find(self, text: str) -> tuple[Detection, ...]:
         """What the rules find, merged. Total: no string makes it raise."""
         places = self._prefilter.candidates(text)
-        if not places:
-            return ()
         has_digit = _DIGIT.search(text) is not None
-        rules = (self._rules[place] for place in places)
-        return merge((found for rule in rules if has_digit or not rule.digits for found in rule.find(text)), len(text))
+        needs: dict[str, bool] = {"": True}
+        found: list[Detection] = []
+        for place in places:
+            rule = self._rules[place]
+            if rule.digits and not has_digit:
+                continue
+            if rule.needs not in needs:
+                needs[rule.needs] = self._needs[rule.needs].search(text) is not None
+            if needs[rule.needs]:
+                found += rule.find(text)
+        return merge(found, len(text))
 
 
 @cache

@@ -26,8 +26,10 @@ WORDS_MAX: Final = 400
 """Strings that one expression may ask for."""
 FEW: Final = 6
 """Characters of a class that is still taken apart into strings."""
-_FOLDED: Final = str.maketrans({"ı": "i", "İ": "i", "ſ": "s", "\u212a": "k"})
-"""The characters beyond ASCII that, case ignored, match an ASCII letter: the only ones in Python's case folding."""
+_FOLDED: Final = str.maketrans({"ı": "i", "İ": "i", "ſ": "s", "\u212a": "k", "\u212b": "å"})
+"""The characters beyond ASCII that, case ignored, match an ASCII letter, the only ones in Python's case folding; and the Angstrom sign."""
+_WITH_LIKES: Final = frozenset(map(chr, (*range(0xC0, 0xD7), *range(0xD8, 0xDF), *range(0xE0, 0xF7), *range(0xF8, 0xFF), 0x2018, 0x2019)))
+"""Characters beyond ASCII that are looked for: those whose only other case is one capital or small letter, and the curly quotes."""
 _DIGIT: Final = re.compile(r"\d")
 _NOTHING: Final = frozenset[str]()
 
@@ -102,7 +104,7 @@ def _compiled(words: Sequence[str]) -> Any:
         return None
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[word.encode("ascii") for word in words],
+        expressions=[word.encode("utf-8") for word in words],
         ids=list(range(len(words))),
         elements=len(words),
         flags=hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS,
@@ -115,8 +117,7 @@ def requirements(expression: Expression) -> tuple[frozenset[str], bool]:
     """What any text must hold in which the expression matches.
 
     Returns:
-        ASCII strings, lower-case, of which one occurs, in any case of letters; empty where there are none. And whether a decimal digit
-        occurs.
+        Strings of which one occurs, its ASCII letters in any case; empty where there are none. And whether a decimal digit occurs.
     """
     try:
         parsed = _parser.parse(expression.source, expression.flags)
@@ -129,9 +130,9 @@ def requirements(expression: Expression) -> tuple[frozenset[str], bool]:
 
 
 def _better(one: frozenset[str], other: frozenset[str] | None) -> frozenset[str]:
-    """The set whose shortest string is longer, of those worth looking for."""
+    """The set whose shortest string is longer, of those worth looking for; between equals, the one of longer strings."""
     sets = [each for each in (one, other) if each and all(len(word) >= WORD_MIN or _is_sign(word) for word in each)]
-    return max(sets, key=lambda each: (min(4, *map(len, each)), -len(each)), default=_NOTHING)
+    return max(sets, key=lambda each: (min(4, *map(len, each)), sum(map(len, each)) / len(each), -len(each)), default=_NOTHING)
 
 
 def _is_sign(word: str) -> bool:
@@ -158,9 +159,9 @@ def _literals(parsed: Iterable[Any]) -> tuple[frozenset[str] | None, frozenset[s
 
 def _node_literals(operator: Any, argument: Any) -> tuple[frozenset[str] | None, frozenset[str]]:
     if operator is sre.LITERAL:
-        return (frozenset({chr(argument).lower()}) if argument < ASCII else None), _NOTHING
-    if operator is sre.IN and len(argument) <= FEW and all(kind is sre.LITERAL and code < ASCII for kind, code in argument):
-        return frozenset(chr(code).lower() for _, code in argument), _NOTHING
+        return _likes(argument), _NOTHING
+    if operator is sre.IN and len(argument) <= FEW and all(kind is sre.LITERAL and _likes(code) for kind, code in argument):
+        return frozenset(like for _, code in argument for like in _likes(code) or ()), _NOTHING
     if operator is sre.SUBPATTERN:
         return _literals(argument[3])
     if operator is sre.ATOMIC_GROUP:
@@ -173,6 +174,14 @@ def _node_literals(operator: Any, argument: Any) -> tuple[frozenset[str] | None,
             return (None if strings is None else strings | {""}), _NOTHING
         return None, (_better(best, strings) if argument[0] else _NOTHING)
     return None, _NOTHING
+
+
+def _likes(code: int) -> frozenset[str] | None:
+    """The character in each case the automaton does not fold, or None where that is not known."""
+    char = chr(code)
+    if code < ASCII:
+        return frozenset({char.lower()})
+    return frozenset({char.lower(), char.upper()}) if char in _WITH_LIKES else None
 
 
 def _branch_literals(ways: Sequence[Any]) -> tuple[frozenset[str] | None, frozenset[str]]:

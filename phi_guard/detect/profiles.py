@@ -22,20 +22,24 @@ class Plan:
     Args:
         layers: names of the layers, as in `LAYERS`.
         threshold: P(not harmless) from which a word counts for the networks.
+        dates: likewise for a date, where it differs: patterns and the spoken rules find dates, and a network takes any number for one.
+        windows: stretches of a text that a network reads, or None for all of it.
         vetted: whether names that the statistical layers make of certainly harmless words are taken back.
         groups: whether groups, religions and politics count.
     """
 
     layers: tuple[str, ...]
     threshold: float
+    dates: float
+    windows: int | None
     vetted: bool
     groups: bool
 
 
 PLANS: Final[Mapping[Profile, Plan]] = {
-    "strict": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.1, vetted=True, groups=False),
-    "balanced": Plan(("patterns", "spoken", "presidio", "rampart", "minilm"), 0.5, vetted=True, groups=False),
-    "scan": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.02, vetted=False, groups=True),
+    "strict": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.1, 0.5, 48, vetted=True, groups=False),
+    "balanced": Plan(("patterns", "spoken", "presidio", "rampart", "minilm"), 0.5, 0.8, 48, vetted=True, groups=False),
+    "scan": Plan(("patterns", "spoken", "vocabulary", "presidio", "rampart", "minilm"), 0.02, 0.02, None, vetted=False, groups=True),
 }
 """``strict`` guards what leaves; ``balanced`` keeps more words and has no vocabulary; ``scan`` looks for what the gate may have missed, so
 it counts all that any layer finds at its lowest threshold."""
@@ -96,13 +100,13 @@ def _open_presidio(plan: Plan, own: frozenset[str]) -> Detector:
 def _open_rampart(plan: Plan, own: frozenset[str]) -> Detector:
     from phi_guard.detect.rampart import open_rampart  # noqa: PLC0415 - as above
 
-    return _vetted(open_rampart(threshold=plan.threshold), plan, own)
+    return _vetted(open_rampart(threshold=plan.threshold, windows=plan.windows), plan, own)
 
 
 def _open_minilm(plan: Plan, own: frozenset[str]) -> Detector:
     from phi_guard.detect.minilm import open_minilm  # noqa: PLC0415 - as above
 
-    return _vetted(open_minilm(threshold=plan.threshold), plan, own)
+    return _vetted(open_minilm(threshold=plan.threshold, thresholds={"DATE": plan.dates}, windows=plan.windows), plan, own)
 
 
 def _vetted(detector: Detector, plan: Plan, own: frozenset[str], sources: frozenset[str] | None = None) -> Detector:

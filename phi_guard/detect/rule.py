@@ -25,6 +25,7 @@ class PatternRule:
         group: which group of the expression is the value; 0 for the whole match.
         score: 0.0 to 1.0; where rules overlap, the highest names the entity.
         digits: True where no match can lack a digit, so that a text without one is not searched.
+        needs: source of an expression that is quick to search for, case observed, and without which in the text there is no match.
     """
 
     name: str
@@ -37,6 +38,7 @@ class PatternRule:
     group: int = 0
     score: float = 0.9
     digits: bool = False
+    needs: str = ""
     _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ _TELLING: Final = frozenset(
     street st avenue ave road rd lane drive court place square terrace close way boulevard highway route corner county city town village
     apartment suite unit building floor house box hospital clinic center centre school college university church pharmacy practice
     care medical dental health surgery dermatology pediatrics medicine therapy address live lives
-    name named called doctor dr mr mrs ms miss
+    name named called calling doctor dr mr mrs ms miss mister missus spoke talked texted starring patient pt caller client
     """.split()  # noqa: SIM905 - easier to read and to keep in order
 )
 """Words beside which harmless words become a place or a name: ``main street``, ``desert springs clinic``, ``his name is``."""

@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from phi_guard.detect.detector import find_many
+from phi_guard.detect.vocabulary_context import BARE, MONTHS, NUMBERS
 from phi_guard.model import Detection
 
 if TYPE_CHECKING:
     from phi_guard.detect.detector import Detector
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+_TITLE: Final = re.compile(r"\b(?:mr|mrs|ms|mx|dr|mister|missus|miss|doctor)\.?\s\Z", re.IGNORECASE)
+"""After a title even an ordinary word is a name: ``Mr. Hurt``."""
+
+WRITTEN: Final = frozenset({"DATE_TIME", "PHONE_NUMBER", "EMAIL_ADDRESS", "ID", "ACCOUNT"})
+"""Classes made of digits, number words or marks: one ordinary word, as ``left`` or ``bilateral``, is none of them."""
 
 NAMES: Final = frozenset({"PERSON", "NRP", "LOCATION"})
 """Classes made of words. A street or a number may well be made of harmless words, so other classes are left alone."""
@@ -54,7 +61,8 @@ class VettedDetector:
         return tuple(kept for d in found if (kept := self._vet(text, d)) is not None)
 
     def _vet(self, text: str, found: Detection) -> Detection | None:
-        if not {found.entity, *found.also} <= NAMES:
+        written = found.entity in WRITTEN and not found.also
+        if not written and not {found.entity, *found.also} <= NAMES:
             return found
         if self.sources is not None and not all(source in self.sources for source in found.source.split("+")):
             return found
@@ -62,6 +70,8 @@ class VettedDetector:
         kept = [span for span in words if not self._is_harmless(text, span)]
         if not words or len(kept) == len(words):
             return found
+        if written:
+            return None if not kept and len(words) == 1 and _is_no_figure(text[found.start : found.end].lower()) else found
         if not kept:
             return None
         return Detection(kept[0][0], kept[-1][1], found.entity, found.score, found.source, found.also)
@@ -70,5 +80,12 @@ class VettedDetector:
         start, end = span
         if (start and text[start - 1].isalnum()) or text[end : end + 1].isalnum():
             return False  # a piece of a word says nothing of the whole
+        if _TITLE.search(text, max(0, start - 12), start):
+            return False
         word = text[start:end].lower().replace("’", "'").removesuffix("'s")
-        return all(part in self.harmless for part in word.split("-"))
+        return all(part in self.harmless and part not in BARE for part in word.split("-"))
+
+
+def _is_no_figure(word: str) -> bool:
+    """Whether a word is neither a number nor part of a date or of an address that is said aloud."""
+    return word.isalpha() and len(word) > 1 and word not in NUMBERS | MONTHS and not word.endswith(("day", "days", "ieth"))

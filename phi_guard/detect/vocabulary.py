@@ -1,4 +1,5 @@
 """Default-deny on words: what is no known harmless word is found, and a word that is also a name is found unless its context clears it.
+Words that are certainly harmless in talk count where nothing but a name stands: ``mr hurt``, ``last name an``.
 
 The lists beside this file (``words/SOURCES.md`` tells of them) know no names: a name is found because nobody listed it as harmless.
 """
@@ -24,6 +25,7 @@ HITS: Final = (
     "mark long", "spoke to Grace about it", "error_for_byron", "requestForByron failed", "ticket 7fq2k", "Mr. White called",
     "no record of Zoë", "his name is will", "seen with Hope today", "o'byrne called", "spoke to hall today", "patient: Young",
     "hall called about the refill", "this is may calling", "Dr Parkinson", "parkinson called", "ivan\u0430", "grace hope",
+    "mr hurt is waiting", "dr reason said it was fine", "last name an", "Mere", "So Oh", "starring key for tuesday", "love's file",
 )  # fmt: skip
 """Texts in which something must be found."""
 MISSES: Final = (
@@ -33,6 +35,7 @@ MISSES: Final = (
     "white blood cells", "In March or on May 5", "I don't know, doctor.", "naïve café", "a long time ago", "the patient's cough",
     "ich habe seit gestern starke Schmerzen und Husten", "j'ai mal à la tête depuis hier", "YES OR NO", "", "12 34", "ICD E11.9",
     "KeyError: 'appointment_status'", "the hall is cold", "步", "my gene test", "do you speak Spanish or English",
+    "my name is not on the list", "i saw the doctor today", "root canal", "X-ray", "self", "an", "so", "Perfect.", "the doctor's note",
 )  # fmt: skip
 """Harmless texts in which nothing must be found."""
 
@@ -108,7 +111,8 @@ class VocabularyDetector:
         """Reads the lists, once in a process.
 
         Args:
-            extra: further harmless words, as the values of a policy's closed lists; each is taken apart into words.
+            extra: further harmless words, as the values of a policy's closed lists (``no_show``, ``telehealth``): each is taken apart
+                into words, and these are harmless wherever they stand, also alone in a field.
         """
         _lists()
         self._extra = frozenset(word for text in extra for word in _TOKEN.findall(text.lower().replace("’", "'")))
@@ -122,17 +126,16 @@ class VocabularyDetector:
         """As `Detector.find`. Cost: linear in the text."""
         lists = _lists()
         pattern = _ASCII if text.isascii() else _TOKEN
-        if lists.certain.issuperset(pattern.findall(text.lower())):
+        found = pattern.findall(text.lower())
+        if lists.certain.issuperset(found) and len(found) > context.LONGEST_FIELD and context.CUES.isdisjoint(found):
             return ()
         words = self._words(text, pattern)
-        if not any(word.kinds for word in words):
-            return ()
         _clear_foreign(words, lists.foreign)
         return tuple(
             Detection(word.start, word.end, "PERSON", SCORE, "vocabulary.doubtful")
             if word.kinds != context.UNKNOWN
             else Detection(word.start, word.end, "UNKNOWN_WORD", SCORE, "vocabulary.unknown")
-            for word in context.counting(text, words)
+            for word in context.counting(text, words, self._extra)
         )
 
     def find_many(self, texts: Sequence[str]) -> list[tuple[Detection, ...]]:

@@ -167,7 +167,7 @@ SEES = {
     "policy": ("errors", "model", "pseudonym"),
     "policy.examples": ("errors", "model", "detect.patterns", "redact"),
     "detect": ("errors", "model"),
-    "known_forms": ("detect.harmless",),
+    "known_forms": ("detect.vocabulary",),
     "known_values": ("errors", "model", "detect.harmless", "known_forms"),
     "envelope": ("errors", "policy.compiled"),
     "scrub": ("errors", "model", "policy.compiled"),

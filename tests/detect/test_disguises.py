@@ -10,6 +10,7 @@ import urllib.parse
 
 import pytest
 
+from phi_guard.detect import find_many, open_detector
 from phi_guard.detect.confusables import LATIN, SIGNS
 from phi_guard.detect.disguises import read
 from phi_guard.detect.loose import tightened
@@ -67,6 +68,8 @@ DISGUISES = {
     "spaces between, two between words": lambda v: "  ".join(" ".join(word) for word in v.split(" ")),
     "dots between": ".".join,
     "underscores between": "_".join,
+    "bullets between": "•".join,
+    "bullets and spaces between": " • ".join,
     "hyphens between": "-".join,
     "HTML entities": _entities,
     "hexadecimal entities": lambda v: "".join(f"&#x{ord(c):x};" for c in v),
@@ -181,6 +184,29 @@ def test_rows_of_numbers_and_lines_of_text_stay_apart(rows):
     assert tightened(read(rows)).text == rows
 
 
+@pytest.mark.parametrize("worn", ["4.\u0336.1.\u0336.5.-.5.5.5.-.0.1.3.4", "%.3.4.%.3.1.%.3.5.%.3.1", "Z|q|x|j|k|v|w"])
+def test_a_long_row_of_single_characters_with_signs_between_is_found_whatever_it_says(worn):
+    """Nobody writes so who does not hide something; what it reads as need not be known."""
+    assert _missed("name", "Ada Byron", worn) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A/B/C/D/E/F/G/H",
+        "scores 2, 1, 0, 3, 1, 0, 0, 1",
+        "y n y n n y y n",
+        "a|b|c|d",
+        "2 - 1 - 0 - 3",
+        "I. a. b. 1. 2. 3. 7. 9.",
+        "a - b - c - d - e - f - g",
+    ],
+)
+def test_a_row_of_scores_or_a_list_is_no_finding_by_itself(text):
+    """Counted off, short, or with spaces, commas and full stops between: judged, not condemned."""
+    assert NormalisingDetector(OneName("Ada Byron")).find(text) == ()
+
+
 @pytest.mark.parametrize("text", ["β-blocker", "5 μg", "α and β", "Пациент Иванов", "Γιώργος", "Привет"])
 def test_other_scripts_are_not_turned_into_nonsense(text):
     """A sign stays a sign; a word of another script stays one, unless all of it passes for Latin."""
@@ -198,3 +224,31 @@ def test_look_alikes_are_letters_of_other_scripts_for_single_latin_ones():
 def test_a_name_in_letters_of_other_scripts_reads_as_latin(script):
     """Cyrillic, Greek and Armenian, Cherokee, small capitals, ligatures, discs and squares."""
     assert read(f"is {script} here").text.lower() in {"is john here", "is fifi here"}
+
+
+ONE_EACH = {
+    "name": ("Marta Kowalczyk", "patient {} called"),
+    "phone": ("(212) 555-0187", "call {} back"),
+    "e-mail": ("d_pettigrew@mail.example.com", "mail {} please"),
+    "ssn": ("219-09-9999", "ssn {} given"),
+    "birth date": ("March 14, 1958", "born {} in town"),
+    "record": ("A441290", "mrn {} noted"),
+}
+
+
+@pytest.fixture(scope="module")
+def strict():
+    return open_detector("strict")
+
+
+@pytest.mark.parametrize("kind", ONE_EACH)
+def test_the_strict_detector_finds_a_disguised_identifier_whole(strict, kind):
+    """All layers joined, as the gate asks them: no disguise leaves a letter or a digit of the value."""
+    value, carrier = ONE_EACH[kind]
+    before = carrier.index("{")
+    worn = {name: disguise(value) for name, disguise in DISGUISES.items()} | {"digits for letters": value.translate(_LEET)}
+    missed = {}
+    for (name, form), found in zip(worn.items(), find_many(strict, [carrier.format(form) for form in worn.values()]), strict=True):
+        covered = {i for d in found for i in range(d.start, d.end)}
+        missed[name] = "".join(char for i, char in enumerate(form, before) if char.isalnum() and i not in covered)
+    assert {name: chars for name, chars in missed.items() if chars.removesuffix("i")} == {}  # of "</i>", as above

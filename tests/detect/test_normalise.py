@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from phi_guard.detect.disguises import DEPTH_MAX, may_hide, read
+from phi_guard.detect.disguises import may_hide, read
 from phi_guard.detect.loose import may_be_loose, tightened
-from phi_guard.detect.normalise import HIDDEN_DEPTH, NormalisingDetector
+from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.detect.patterns import PatternDetector
 from phi_guard.detect.reading import as_given
 from phi_guard.model import Detection
@@ -116,7 +116,10 @@ def test_ordinary_talk_is_judged_once(text):
     assert found == ()
 
 
-@pytest.mark.parametrize("token", ["aB3xK9mQ2zR7wT5yU8iO1pL4", "5f3a9c0de17b44a85f3a9c0de17b44a8", "f00dBABE9z_-Kq83JxWm2Lp0Vt7"])
+@pytest.mark.parametrize(
+    "token",
+    ["aB3xK9mQ2zR7wT5yU8iO1pL4", "5f3a9c0de17b44a85f3a9c0de17b44a8", "f00dBABE9z_-Kq83JxWm2Lp0Vt7", "d41d8cd98f00b204e9800998ecf8427e"],
+)
 def test_a_long_token_that_nobody_can_read_is_found(token):
     """Eighteen bytes and more of no known meaning may be anything."""
     assert [(d.start, d.end) for d in NormalisingDetector(Whole()).find(f"see {token} now")] == [(4, 4 + len(token))]
@@ -142,10 +145,10 @@ def test_base64_within_base64_is_opened_or_found_for_its_depth(times):
     token = _nested("call Zqxjk now", times)
     found = NormalisingDetector(Whole()).find(f"see {token} now")
     assert any(d.start <= 4 and d.end >= 4 + len(token) for d in found)
-    assert ("normalise.opaque" in found[0].source) == (times > HIDDEN_DEPTH)
+    assert ("normalise.opaque" in found[0].source) == (times > 3)  # HIDDEN_DEPTH, as it is promised
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 4, 6, 9])
+@pytest.mark.parametrize("times", [1, 2, 3, 4, 5, 6, 9])
 def test_url_encoding_within_url_encoding_is_undone_or_found_for_its_depth(times):
     """Every letter of the word is covered."""
     worn = "".join(f"%{ord(c):02x}" for c in "Zqxjk")
@@ -154,7 +157,20 @@ def test_url_encoding_within_url_encoding_is_undone_or_found_for_its_depth(times
     text = f"see {worn} now"
     found = NormalisingDetector(Whole()).find(text)
     assert {i for d in found for i in range(d.start, d.end)} >= set(range(4, 4 + len(worn)))
-    assert any("whole" in d.source for d in found) == (times <= DEPTH_MAX)
+    assert any("whole" in d.source for d in found) == (times <= 4)  # DEPTH_MAX, as it is promised
+
+
+def test_a_long_token_is_read_not_condemned():
+    """Two kilobytes of harmless text in base64 are harmless."""
+    token = base64.b64encode(b"rest and drink, and call again " * 60).decode()
+    assert NormalisingDetector(Whole()).find(f"got {token} today") == ()
+
+
+def test_an_opaque_token_within_an_encoded_text_is_found():
+    """What a token holds is legible, but for a token nobody can read: the outer one is found."""
+    token = base64.b64encode(b"see aB3xK9mQ2zR7wT5yU8iO1pL4 now").decode()
+    found = NormalisingDetector(Whole()).find(f"got {token} today")
+    assert [(d.start, d.end) for d in found] == [(4, 4 + len(token))]
 
 
 def test_json_within_json_is_read():

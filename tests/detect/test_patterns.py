@@ -15,16 +15,23 @@ from phi_guard.detect.rule import PatternRule
 
 NAMES = [rule.name for rule in RULES]
 LENGTH = 100_000
+STRETCH = 8_000
+"""Characters of one repetition: a square of it is tens of milliseconds, a multiple of it one."""
+JUDGED_FROM_S = 0.006
+"""What is done faster than this is not in the square of its length, and too short to compare."""
 
 HOSTILE = {
-    unit: (unit * (LENGTH // len(unit) + 1))[:LENGTH]
+    unit: (unit * (STRETCH // len(unit) + 1))[:STRETCH]
     for unit in (
         "1234567890", "a", "@", "a@", ".", " ", "a.", "1 ", "a ", "one ", "1-", "王 ", "mrn ", "id id ", "::", "0:", "12 oak ",
         "rue a ", "3 march ",
         "my name is ", "(", "+1(", "x- ", "a dot ", "a1", "a-", "Ab ", "patient Abc ", "CH93 0076 ", "*1", "né 1/",
         "a.a.a.", "1 1 1 1", "0-0-0-", "a_", "Ab, ", "/patients/", "corner of ", "account number is ", "address: 1 ", "St. A ", "A. ",
+        "PID|", "A|B^", "password is ", "a (at) ", "a @ ", "Ab-ku ", "Mr A. ", "room one ", "box 1 ", "calle 1 ", "1.I.", "A1-",
+        "code is 1 ",
     )
 }  # fmt: skip
+EIGHTHS = {unit: [text[at : at + STRETCH // 8] for at in range(0, STRETCH, STRETCH // 8)] for unit, text in HOSTILE.items()}
 
 
 def test_no_two_rules_share_a_name():
@@ -57,15 +64,57 @@ def test_a_rule_that_wants_a_digit_cannot_do_without(rule):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_what_a_rule_needs_is_in_every_hit(rule):
+    """The quick look before a rule rules none of its examples out, so the whole detector finds each of them by that rule."""
+    for text in rule.hits:
+        assert any(f"patterns.{rule.name}" in d.source.split("+") for d in PatternDetector().find(text)), text
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_a_rule_is_linear(rule):
-    """100 KB of hostile text takes a rule less than two seconds, whatever is repeated."""
-    slow = {}
+    """A hostile text costs a rule about what its eighths cost one by one; work in the square of the length would cost eight times that."""
+    steep = {}
     for unit, text in HOSTILE.items():
-        started = time.process_time()
+        if (whole := spent(rule, [text])) > JUDGED_FROM_S:
+            ratio = min(spent(rule, [text]) for _ in range(3)) / min(spent(rule, EIGHTHS[unit]) for _ in range(3))
+            if ratio > 3.5:
+                steep[unit] = (whole, ratio)
+    assert steep == {}
+
+
+def spent(rule, texts):
+    """Seconds of this process that a rule takes for some texts."""
+    started = time.process_time()
+    for text in texts:
         rule.find(text)
-        if (spent := time.process_time() - started) > 2:
-            slow[unit] = spent
-    assert slow == {}
+    return time.process_time() - started
+
+
+TAILS = ("a", "A1-", "Ab ", "ab ", "1 ", "a.", "A.", "-", "x-1", "a,b ", "Ab-", "one ", "is ", "#1", "a'", "_a", "the ", " ", ". ")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_no_tail_after_a_cue_hangs_a_rule(rule):
+    """Every beginning of a hit, followed by any repetition, is answered; parts nested in one another would take hours for it."""
+    for text in rule.hits:
+        for end in (place for place, char in enumerate(text) if char == " "):
+            for tail in TAILS:
+                assert all(0 <= d.start < d.end for d in rule.find(text[: end + 1] + tail * (400 // len(tail))))
+
+
+def test_the_measure_of_linearity_knows_a_square():
+    """A rule that does work in the square of the length costs several times its eighths; so the test above can fail."""
+    rule = PatternRule(name="square", entity="X", regex=r"a+b", hits=("ab",), misses=("a",))
+    whole = min(spent(rule, [HOSTILE["a"]]) for _ in range(2))
+    assert whole > JUDGED_FROM_S
+    assert whole > 3.5 * min(spent(rule, EIGHTHS["a"]) for _ in range(3))
+
+
+def test_a_hundred_kilobytes_of_every_hostile_kind_are_answered():
+    """All rules over one text of all the repetitions at once."""
+    text = "\n".join(HOSTILE.values())[:LENGTH]
+    edges = [edge for d in PatternDetector().find(text) for edge in (d.start, d.end)]
+    assert edges == sorted(edges)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ texts = st.one_of(
 @example("my name \u0130s ada")
 @example("\u017fsn 987654320")
 @example("\u212aennzeichen B-AB 1234")
+@example("N\u00c9E BYRON")
 @example("\ud800 mrn 4412908 \x1c")
 @example("mrn ٤٤١٢٩٠٨")
 def test_no_match_is_ruled_out(text):
@@ -37,11 +38,38 @@ def test_no_match_is_ruled_out(text):
     assert [rule.name for place, rule in enumerate(RULES) if place not in candidates and rule.find(text)] == []
 
 
+@settings(max_examples=300, deadline=None)
+@given(texts)
+@example("see ada.me now")
+def test_what_a_rule_needs_rules_nothing_out(text):
+    """A rule finds something only in a text that holds what it says it needs."""
+    assert [rule.name for rule in RULES if rule.needs and re.search(rule.needs, text) is None and rule.find(text)] == []
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.recursive(
         st.sampled_from(
-            ["ab", "k", "[is]", r"\d", r"\w+", "é", "(?:cd)?", r"\b", "x{2,3}", "[^a]", "(?!ab)", "(?-i:S)", "@", "(?<=b)", "ı"]
+            [
+                "ab",
+                "k",
+                "[is]",
+                r"\d",
+                r"\w+",
+                "é",
+                "å",
+                "i['’]m",
+                "[éè]t",
+                "(?:cd)?",
+                r"\b",
+                "x{2,3}",
+                "[^a]",
+                "(?!ab)",
+                "(?-i:S)",
+                "@",
+                "(?<=b)",
+                "ı",
+            ]
         ),
         lambda inner: st.one_of(
             st.lists(inner, min_size=1, max_size=3).map("".join),
@@ -51,8 +79,10 @@ def test_no_match_is_ruled_out(text):
         ),
         max_leaves=8,
     ),
-    st.text(alphabet="abcdxkKisISıİſ\u212aé@1٣ ", max_size=12),
+    st.text(alphabet="abcdxkKisISımtİſ\u212aéÉèåÅ\u212b’'@1٣ ", max_size=12),
 )
+@example("åb", "\u212bb")
+@example("[é]b", "\u00c9B")
 def test_any_expression_that_matches_is_a_candidate(source, text):
     """For expressions of any make, not only ours."""
     if re.compile(source, re.IGNORECASE).search(text):
@@ -64,6 +94,8 @@ def test_any_expression_that_matches_is_a_candidate(source, text):
     [
         (r"\b(?:mrn|chart)\s(\d+)", {"mrn", "chart"}, True),
         (r"[\w.]+@[\w.]+", {"@"}, False),
+        (r"i['’]m", {"i'm", "i’m"}, False),
+        (r"née\s", {"née", "nÉe"}, False),
         (r"\d{3}-\d{4}", {"-"}, True),
         (r"(?:ab|cd)?ef", {"abef", "cdef", "ef"}, False),
         (r"(?:\d|x)y", set(), False),

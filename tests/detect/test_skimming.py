@@ -39,6 +39,8 @@ READ = (
     "nice to see you, Pain said",
     "wants to see doctor friday",
     "take two hundred and five",
+    "i spoke to case yesterday",
+    "a patient so wants it",
     "room 12 is free now",
     "the zxqv is here now",
     "so and so " * (SKIMMED_MAX // 10 + 1),

@@ -20,6 +20,10 @@ HOSTILE = (
     "march ", "third of ", "may one ", "de la ", "name de la ", "corner of a and ", "corner of oak ", "live at one ", "live at oak ",
     "uh ", "four uh ", "a dot ", "ada at ", "at gmail ", "at uh ", "www dot ", "underscore ", "point one ", "box one ", "number is ",
     "number is one ", "ninety ", "ninety years ", "rue de ", "rue oak ", "einund ", "bravo ", "strasse ", "four point four ", "x1 ", "@ ",
+    "slash ", "one slash ", "address ", "what's your address? ", "what's your address? one ", "password is ", "password is oak ", "1 800 ",
+    "1 800 oak ", "apartment ", "apartment b ", "bee ", "bee are ", "see you ", "highway 1 ", "county road ", "email is a ", "email is at ",
+    "is ada ", "get ada uh ", "is my name ", "ada is my name ", "ada like the ", "ada hyphen ", "born on the ", "oak party of two ",
+    "nine avenue of the oaks ",
 )  # fmt: skip
 """Texts that rules might walk over again and again."""
 
@@ -94,6 +98,14 @@ def test_the_layer_hits_and_misses_what_it_says():
         ("quatre-vingt-dix-sept ans", "|"),
         ("am dritten märz achtundfünfzig geboren", "am | geboren"),
         ("m as in mary um n like nancy", "|"),
+        ("it's bee are oh double you en", "it's |"),
+        ("the code is see three pee oh nine", "the code is |"),
+        ("what's your address? it's nine tulip and i'm home", "what's your address? it's | and i'm home"),
+        ("my password is marmalade seven okay", "my password is | okay"),
+        ("do is my family name", "| is my family name"),
+        ("call one eight hundred tulips", "call |"),
+        ("it expires eleven slash twenty seven", "it expires |"),
+        ("i'm off county road nine", "i'm off county |"),
         ("the code is bravo four yankee romeo", "the code is |"),
         ("i take five hundred milligrams and my member id is four four one two", "i take five hundred milligrams and my member id is |"),
     ],

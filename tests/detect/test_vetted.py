@@ -53,6 +53,34 @@ def test_what_has_no_word_stays():
     assert vet("by -- then", "--") == ["--"]
 
 
+def test_after_a_title_an_ordinary_word_is_a_name():
+    assert vet("nice to see you, Mr. Crohn again", "Crohn") == ["Crohn"]
+    assert vet("dr patient is here", "patient") == ["patient"]
+    assert vet("the drug patient leaflet", "patient") == []
+
+
+def test_a_harmless_word_that_is_also_a_name_is_left_to_the_inner_detector():
+    detector = VettedDetector(Marks(Detection(0, 4, "PERSON", 0.9, "marks.x")), HARMLESS | {"gift", "fever"})
+    assert len(detector.find("Gift has a fever")) == 1
+
+
+def test_one_ordinary_word_is_no_date_and_no_number():
+    harmless = HARMLESS | {"left", "friday", "march", "seven", "x"}
+    for text, entity, kept in (
+        ("left", "DATE_TIME", False),
+        ("called", "EMAIL_ADDRESS", False),
+        ("left", "ADDRESS", True),
+        ("friday", "DATE_TIME", True),
+        ("march", "DATE_TIME", True),
+        ("seven", "PHONE_NUMBER", True),
+        ("x", "ID", True),
+        ("left up", "ID", True),
+        ("zxqv", "ID", True),
+    ):
+        found = VettedDetector(Marks(Detection(0, len(text), entity, 0.4, "marks.x")), harmless).find(text)
+        assert bool(found) is kept, text
+
+
 @given(st.text(max_size=60), st.data())
 def test_vetting_only_ever_narrows(text, data):
     start = data.draw(st.integers(0, len(text)))

@@ -30,7 +30,12 @@ _YEAR: Final = (
 _SEP: Final = r"[\s,.\-/‐-―]{1,3}"
 _DIGIT_WORD: Final = "one|two|three|four|five|six|seven|eight|nine"
 _OLD_WORDS: Final = rf"(?:ninety(?:[\s-](?:{_DIGIT_WORD}))?|(?:a|one)\shundred(?:\s(?:and\s)?(?:{_DIGIT_WORD}|ten))?)"
-_OLD: Final = rf"(?:9\d|1[01]\d|{_OLD_WORDS})"
+_OLD_NUMBER: Final = r"(?:9\d|1[01]\d)"
+_PERSON_IS: Final = (
+    r"(?:\A\s?turn(?:s|ed)|\b(?:he|she|i|mother|father|mom|dad|patient|grandmother|grandfather|grandma|grandpa)(?:['’]?s|['’]m|\sis|\sam|\swas"
+    r"|\sturn(?:s|ed|ing)?))(?:\s(?:now|already|about|almost|nearly|turning|over))?\s"
+)
+_DIED_AT: Final = r"\b(?:died|passed(?:\saway)?|lived|turn(?:s|ed|ing)?)\s(?:at|to(?:\sbe)?)\s(?:age\s)?"
 _NOT_YEARS: Final = (
     r"(?![\w.,/%°-]*\d|%|\s?(?:percent|over|mg|ml|mcg|milli\w{0,9}|degrees|minutes?|days?|weeks?|months?|hours?|pounds"
     r"|lbs?|kg|beats|bpm|times|dollars)\b)"
@@ -62,11 +67,21 @@ RULES: Final = (
         entity="DATE_TIME",
         regex=r"(?<![\w.,/\-])(?:(?:0?[1-9]|1[0-2])[/.\-](?:19|20)\d\d|(?:19|20)\d\d-?w[0-5]\d(?:-?[1-7])?|(?:19|20)\d\d-(?:0[1-9]|1[0-2])"
         r"|0[1-9]/(?:[0-2]\d|3[01])|1[0-2]/(?:1[3-9]|2\d|3[01])|[1-9]/(?:1[3-9]|2[1-9]|3[01]))(?![\w/%]|[.,\-]\d|\s?(?:mg|mmhg|pain|times))"
-        r"|\b(?:on|since|until|till|dated?|is|was|by|from|before|after|seen|of|le|am|vom)[\s,:]{1,2}(?:0?[1-9]|1[0-2])/(?:0?[1-9]"
+        r"|\b(?:on|since|until|till|dated?|is|was|by|from|before|after|seen|of|le|am|vom"
+        r"|adm(?:it(?:ted)?)?|d/c|discharged|dos|lmp|edd|edc|expires?|received|collected|drawn|due)[\s,:]{1,2}(?:0?[1-9]|1[0-2])/(?:0?[1-9]"
         r"|[12]\d|3[01])\b(?![/\d]|\s(?:pain|scale))",
-        hits=("05/2021", "5/2021", "seen 05/21", "on 5/2", "1958-03", "2024-W07-3", "it was,6/23,"),
+        hits=("05/2021", "adm 3/5", "5/2021", "seen 05/21", "on 5/2", "1958-03", "2024-W07-3", "it was,6/23,"),
         misses=("5/10 pain", "vision 20/20", "120/80", "1/2 tablet", "3/4 cup", "2.5", "24/7"),
         score=0.5,
+        digits=True,
+    ),
+    PatternRule(
+        name="date_roman",
+        entity="DATE_TIME",
+        regex=r"(?<![\w.])[0-3]?\d([./\-]|\s)\s?(?-i:I{1,3}|I?V|VI{1,3}|I?X|XI{1,2})\1\s?(?:(?:18|19|20)\d\d|(?<![\s])\d\d)(?!\w)",
+        hits=("1.IV.1961", "12 XI 1958", "3/V/58"),
+        misses=("1 IV 500 mg", "2 IV 20", "C5/VI"),
+        score=0.7,
         digits=True,
     ),
     PatternRule(
@@ -101,25 +116,29 @@ RULES: Final = (
         name="age_over_89",
         entity="AGE",
         regex=r"(?<![\d.,/])(?:9\d|1[01]\d)[\s-]{0,2}(?:years?|yrs?|y\.?/?\s?o\b|ans|jahre?|jährig\w{0,3}|años|anni|y\.o\.)(?!\w)"
-        rf"|\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD}(?![\d.,/%])"
-        rf"|\b{_OLD_WORDS}[\s-](?:years?|something|year-old|yo)\b"
-        rf"|\b(?:he|she|i|mother|father|mom|dad|patient|grandmother|grandfather|grandma|grandpa)(?:['’]?s|['’]m|\sis|\sam|\swas"
-        rf"|\sturn(?:s|ed|ing)?)"
-        rf"(?:\s(?:now|already|about|almost|nearly|turning|over))?\s{_OLD}\b{_NOT_YEARS}"
-        rf"|\b(?:died|passed(?:\saway)?|lived|turn(?:s|ed|ing)?)\s(?:at|to(?:\sbe)?)\s(?:age\s)?{_OLD}\b{_NOT_YEARS}"
-        r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?(?:nineties|90['’]?s|hundreds)\b|\b(?:super)?centenarians?\b"
-        r"|\bnonagenarians?\b"
-        r"|\bcentenaires?\b|\bnonagénaires?\b"
+        rf"|\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD_NUMBER}(?![\d.,/%])"
+        rf"|{_PERSON_IS}{_OLD_NUMBER}\b{_NOT_YEARS}"
+        rf"|{_DIED_AT}{_OLD_NUMBER}\b{_NOT_YEARS}"
+        r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?90['’]?s\b"
         r"|(?:\A|\b(?:pt|patient|is an?|an?|,)\s)\s?(?:9\d|10\d|11\d)\s?(?:yo\s?)?[mf]\b(?=\s(?:with|w/|c/o|who|presents|here|pt|for"
         r"|admitted|h/o)|\s?[,.]|\s{0,3}\Z)",
-        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "ninety three years old", "102 yo",
-              "97F with cough",
-              "aged ninety-one", "96 ans", "98-jähriger", "in her nineties", "a centenarian", "she is ninety three", "he's 94 now",
-              "died at ninety one"),
+        hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "102 yo", "97F with cough", "96 ans",
+              "98-jähriger", "in her 90s", "he's 94 now", "Turned 90 in May"),
         misses=("45 years old", "90 mg", "age 45", "120/80", "for 90 days", "heart rate 95", "99 percent", "temp 99F",
-              "she is 90 percent better",
-                "he's 98 over 60"),
-        score=0.9,
+                "she is 90 percent better", "he's 98 over 60"),
+        digits=True,
+    ),
+    PatternRule(
+        name="age_over_89_in_words",
+        entity="AGE",
+        regex=rf"\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD_WORDS}(?![\d.,/%])"
+        rf"|\b{_OLD_WORDS}[\s-](?:years?|something|year-old|yo)\b"
+        rf"|{_PERSON_IS}{_OLD_WORDS}\b{_NOT_YEARS}"
+        rf"|{_DIED_AT}{_OLD_WORDS}\b{_NOT_YEARS}"
+        r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?(?:nineties|hundreds)\b|\b(?:super)?centenarians?\b"
+        r"|\bnonagenarians?\b|\bcentenaires?\b|\bnonagénaires?\b",
+        hits=("ninety three years old", "aged ninety-one", "in her nineties", "a centenarian", "she is ninety three", "died at ninety one"),
+        misses=("forty five years old", "ninety milligrams", "she is ninety percent better", "a hundred times"),
     ),
 )  # fmt: skip
 """Rules for dates and great ages."""

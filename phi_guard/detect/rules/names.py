@@ -29,6 +29,21 @@ _KIN: Final = (
     "son|daughter|wife|husband|mother|father|mom|dad|mum|brother|sister|partner|baby|child|kid|aunt|uncle|cousin|niece|nephew|friend"
     "|neighbou?r|grandmother|grandfather|grandson|granddaughter|grandma|grandpa|boyfriend|girlfriend|fianc[ée]e?|spouse|caregiver|guardian"
 )
+_CAPITAL: Final = rf"[{_UPPER}][^\W\d_]"
+_CAPITAL_LATER: Final = rf"\s[{_UPPER}][^\W\d_]"
+_CAPITAL_LATER_ANY: Final = rf"\s[{_UPPER}]"
+_FUNCTION: Final = frozenset(
+    """
+    the and or who i he she it we you they is are was were has have had a an in on at to for of with by this that not no said says
+    """.split()  # noqa: SIM905 - easier to read
+)
+_ABBREVIATIONS: Final = frozenset(
+    """
+    us uk eu un dc la ny md do rn pa np phd mph dds dvm ba bs ma ms jd iv po im sc sq pr sl er or ed icu npo prn bid tid qid qd qod qhs
+    hs ac pc od os ou am pm ad bc ce ie eg cc ps nb id tb hr bp gi gu ent ob ot pt st dob ssn mrn llc inc ltd co no op tv ok ap pe ct mr
+    """.split()  # noqa: SIM905 - easier to read and to keep in order
+)
+"""Two or three letters with full stops that are no one's initials."""
 _ACRONYM: Final = re.compile(r"[A-Z]{2,5}s?")
 
 
@@ -86,6 +101,7 @@ RULES: Final = (
         parts=leading_name,
         check=lambda text: not text.islower() or " " in text or len(text) > 3,
         score=0.6,
+        needs=r"[:=,]|\s-",
     ),
     PatternRule(
         name="titled",
@@ -101,6 +117,30 @@ RULES: Final = (
         score=0.85,
     ),
     PatternRule(
+        name="titled_word",
+        entity="PERSON",
+        regex=rf"(?<![\w'’])(?:(?-i:Mr|Mrs|Miss|Mx|Mme|Mlle|Herr|Frau|Señora?)\.?"
+        rf"|(?-i:Ms|MR|MRS)\.?"
+        rf"|(?-i:MS)\.)\s{{1,2}}((?-i:[{_UPPER}])(?:{_REST}{{1,40}}|\b\.?))",
+        hits=("Mr Small", "Miss Day", "Mrs. Bird", "Mr. W", "Ms. Young"),
+        misses=("Mr and", "Miss The", "MS Relapse", "Ms. And"),
+        group=1,
+        check=lambda text: text.lower() not in _FUNCTION,
+        score=0.7,
+        needs=_CAPITAL_LATER_ANY,
+    ),
+    PatternRule(
+        name="initials_alone",
+        entity="PERSON",
+        regex=rf"(?<![\w.])(?-i:[{_UPPER}])\.\s?(?-i:[{_UPPER}])\.(?:\s?(?-i:[{_UPPER}])\.)?(?!\s?\w\.)"
+        rf"|(?<=initials )(?-i:[{_UPPER}]{{2,3}})\b|(?<=initials: )(?-i:[{_UPPER}]{{2,3}})\b",
+        hits=("pt J.S. seen", "R. T. is better", "initials AB"),
+        misses=("the U.S. and", "take P.O. now", "E.R. visit", "a B.I.D. dose", "Vitamin D."),
+        check=lambda text: "".join(char for char in text.lower() if char.isalpha()) not in _ABBREVIATIONS,
+        score=0.4,
+        needs=rf"[{_UPPER}]\.\s?[{_UPPER}]\.|nitials",
+    ),
+    PatternRule(
         name="titled_capitals",
         entity="PERSON",
         regex=rf"(?<![\w'’])(?:(?:dr|prof|doctor|professor|pastor|father|rabbi|imam|reverend|rev|officer|sgt|capt|nurse|judge|sir|lady)\.?"
@@ -111,6 +151,7 @@ RULES: Final = (
         parts=leading_name,
         check=_not_an_acronym,
         score=0.6,
+        needs=_CAPITAL_LATER,
     ),
     PatternRule(
         name="this_is_calling",
@@ -140,13 +181,16 @@ RULES: Final = (
         entity="PERSON",
         regex=r"\b(?:i am|i['’]m|this is|it['’]s|i['’]ll be|for|patient|pt|client|caller|called|per|told|tell|ask(?:ed)?|saw"
         r"|spoke (?:to|with)|seen by|by|says?|said|signed|regarding|re|remember|hi|hello|hey|thanks?|thank you|goodbye|bye"
+        r"|baby (?:boy|girl)|twin [ab12]|infant of|s/o|d/o|b/o"
         rf"|(?:(?:my|her|his|their|our|the) )?(?:{_KIN})),?\s{{1,2}}{_CAPS}",
-        hits=("This is Ada Byron calling", "I'm Ada", "patient Byron reports pain", "her son Tom", "refill for Ada", "said Ada to me"),
+        hits=("This is Ada Byron calling", "Baby Girl Byron", "s/o Byron", "I'm Ada",
+              "patient Byron reports pain", "her son Tom", "refill for Ada", "said Ada to me"),
         misses=("this is really bad", "i'm diabetic", "patient reports pain", "my son has a cough", "patient The", "for MRI", "I'm Sorry"),
         group=1,
         parts=leading_name,
         check=_not_an_acronym,
         score=0.6,
+        needs=_CAPITAL_LATER,
     ),
     PatternRule(
         name="capitalised_words",
@@ -158,6 +202,7 @@ RULES: Final = (
               "Social Security Number"),
         parts=name_runs,
         score=0.4,
+        needs=_CAPITAL,
     ),
     PatternRule(
         name="initials",
@@ -169,6 +214,7 @@ RULES: Final = (
         misses=("vitamin D. Then", "e.g. ibuprofen", "A. The knee", "Yes, I. think", "Today, Monday"),
         parts=_one_name,
         score=0.5,
+        needs=_CAPITAL,
     ),
     PatternRule(
         name="person_in_talk",
@@ -183,6 +229,7 @@ RULES: Final = (
         parts=_each_name,
         check=_not_an_acronym,
         score=0.4,
+        needs=_CAPITAL,
     ),
     PatternRule(
         name="other_script",
@@ -192,6 +239,7 @@ RULES: Final = (
         misses=("β-blocker", "5 μg", "α", "café", "Zoë Müller", "ﬁne", "😀", "“quoted”", "Łódź", "Nguyễn"),
         check=_script,
         score=0.6,
+        needs=r"[^\x00-\x7f]",
     ),
 )  # fmt: skip
 """Rules for names."""

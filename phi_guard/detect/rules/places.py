@@ -10,14 +10,14 @@ from phi_guard.detect.rules.ordinary import is_ordinary, leading_name
 
 _STREET: Final = (
     "street|avenue|ave|road|rd|boulevard|blvd|drive|lane|ln|court|place|way|terrace|parkway|pkwy|highway|hwy|circle|square|trail"
-    "|crescent|cres"
+    "|crescent|cres|quay|wharf|parade|esplanade|expressway|freeway|crossing|landing|cove|hollow|vista|rise"
     "|gardens|grove|mews|alley|plaza|close|walk|row|loop|path|pike|turnpike|ridge|st|dr|ct|pl"
 )
 _SURE_STREET: Final = "street|avenue|ave|road|rd|boulevard|blvd|lane|ln|parkway|pkwy|terrace|crescent|highway|hwy|turnpike"
 _NOT_A_STREET: Final = (
     "mg|mcg|ml|g|kg|x|pills?|tablets?|tabs?|capsules?|doses?|times?|days?|weeks?|months?|years?|hours?|minutes?|mins?|h|am|pm|percent"
     "|per|a|an|and|or"
-    "|in|on|of|for|to|by|at|is|was|the|with|from|ago|that|this|his|her|my|way|out|which|pain|more|over|under|miles?|feet|inch(?:es)?"
+    "|in|on|of|for|to|by|at|is|was|the|with|from|ago|that|this|his|her|my|way|out|which|pain|points?|degrees?|fold|more|over|under|miles?|feet|inch(?:es)?"
     "|patients?"
 )
 _WORD: Final = rf"(?!(?:{_NOT_A_STREET})\b)[^\W\d_][\w'’.-]{{0,30}}"
@@ -36,6 +36,9 @@ _CARE: Final = (
     r"|ospedale)"
 )
 _NOT_STREETS: Final = frozenset("main other same wrong right next this that my your the a same another each every busy long rocky".split())  # noqa: SIM905
+
+
+_NOT_HOUSES: Final = frozenset("the a an my your his her their our this that dairy animal wind ant funny".split())  # noqa: SIM905
 
 
 def _named_street(text: str) -> bool:
@@ -66,12 +69,68 @@ RULES: Final = (
         name="street_no_number",
         entity="ADDRESS",
         regex=rf"\b(?:on|at|near|off|along|to|from|of|and|by|down|up)\s(?:(?:north|south|east|west"
-        rf"|[nsew])\.?\s)?((?:{_WORD}\s){{0,1}}(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s(?:{_SURE_STREET}))\b"
-        rf"|\b({_CAP}(?:\s{_CAP}){{0,2}}\s(?-i:{_STREET.title()}))\b",
-        hits=("she lives on maple street", "Oxford Street", "corner of Elm Road", "near 42nd street", "Maple Drive"),
-        misses=("on the same street", "across the street", "on the road", "at a busy street", "down the lane", "Take The Way"),
+        rf"|[nsew])\.?\s)?((?:{_WORD}\s){{0,1}}(?:{_WORD}|\d{{1,3}}(?:st|nd|rd|th))\s(?:{_SURE_STREET}))\b",
+        hits=("she lives on maple street", "corner of Elm Road", "near 42nd street"),
+        misses=("on the same street", "across the street", "on the road", "at a busy street", "down the lane"),
         check=_named_street,
         score=0.7,
+    ),
+    PatternRule(
+        name="street_in_capitals",
+        entity="ADDRESS",
+        regex=rf"\b{_CAP}(?:\s{_CAP}){{0,2}}\s(?-i:{_STREET.title()})\b",
+        hits=("Oxford Street", "Elm Road", "Maple Drive"),
+        misses=("The Street", "Take The Way", "maple drive"),
+        check=_named_street,
+        score=0.7,
+        needs=r"[A-ZÀ-ÞŁŚŠŽČĐŐŰ]\S+\s[A-Z][a-z]",
+    ),
+    PatternRule(
+        name="house_name",
+        entity="ADDRESS",
+        regex=rf"\b{_CAP}(?:\s{_CAP}){{0,2}}\s(?-i:Cottage|Lodge|Vicarage|Rectory|Manor|Farm|Farmhouse|Villas?|Bungalow|Barn|Grange|Towers?"
+        r"|Estates?|Apartments?|Acres|Heights|Mansions?|Flats|Halls|Dorms?)\b",
+        hits=("Rose Cottage", "The Old Vicarage", "Shanti Apartments"),
+        misses=("The Farm", "rose cottage", "My Apartment"),
+        check=lambda text: text.split()[-2].lower() not in _NOT_HOUSES,
+        score=0.5,
+        needs=r"[A-Z]\S+\s[A-Z][a-z]",
+    ),
+    PatternRule(
+        name="numbered_road",
+        entity="ADDRESS",
+        regex=r"\b(?:(?:county|state|farm|forest|ranch|township|us|u\.s\.)\s(?:road|rd|route|rte|highway|hwy)|hwy|highway"
+        r"|interstate|mile (?:marker|post)"
+        r"|exit)\.?\s#?\d{1,5}[a-z]?\b(?!\s?(?:mg|ml|%|times|days?))"
+        r"|\b(?:r\.?\s?r\.?|rural route|hc|star route|general delivery)\s?#?\d{0,4},?\s(?:site|box|bx|comp"
+        r"|stn)\s?#?\d{1,5}(?:,?\s(?:box|bx|comp)\s?#?\d{1,5})?",
+        hits=("County Road 12", "off Hwy 9", "RR 3 Box 17", "R.R. 2, Site 4, Box 11", "mile marker 88"),
+        misses=("RR 18", "RR 16 and", "on the highway", "exit 2 days later", "a county road"),
+        score=0.6,
+        digits=True,
+    ),
+    PatternRule(
+        name="unit_in_words",
+        entity="ADDRESS",
+        regex=r"\b(?:(?:room|apartment|apt\.?|suite|box|trailer|dorm|unit)(?:\snumber)?\s(?:one|two|three|four|five|six|seven|eight"
+        r"|nine|ten|eleven|twelve"
+        r"|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+        r"(?:[\s-](?:oh|one|two|three|four|five|six|seven|eight|nine|hundred)){0,3}\b(?!\s(?:days?|weeks?|times|hours?|months?|years?))"
+        r"|(?:apartment|apt\.?|suite)\s#?(?-i:[A-Z])\b(?!['’]))",
+        hits=("she is in room twelve", "apartment C", "box nine", "apt four oh two"),
+        misses=("room for one", "in the room two days", "apartment a bit far", "unit of blood"),
+        score=0.5,
+    ),
+    PatternRule(
+        name="numbered_block",
+        entity="ADDRESS",
+        regex=r"\b(?:calle|carrera|cra|cl|kr|avenida|av|ak|ac|diagonal|dg|transversal|tv)\.?\s\d{1,3}\s?[a-z]?(?:\s(?:bis|sur|norte))?\s?"
+        r"(?:#|n[°º]|(?<=\d\s)no\.\s?(?=\d{1,3}-))\s?\d{1,3}[a-z]?(?:\s?[-–]\s?\d{1,3})?\b"
+        rf"|(?<![\w-])(?:\d{{1,4}}(?:-\d{{1,4}}){{1,2}},?\s)?(?:{_CAP},?\s)?{_CAP}-(?:ku|cho|chome|machi|shi|dong|gil|daero)\b",
+        hits=("Calle 72 # 10-34", "Cra. 15 No. 93-60", "2-11-3 Meguro, Meguro-ku", "Gangnam-daero"),
+        misses=("av 2 no change", "cl 100", "ac 3 no 500 mg", "Top-gun"),
+        score=0.6,
+        needs=r"#|\d-\d|[°º]|[A-Z]\S{1,30}-[a-z]",
     ),
     PatternRule(
         name="corner",
@@ -110,7 +169,7 @@ RULES: Final = (
     PatternRule(
         name="street_french",
         entity="ADDRESS",
-        regex=rf"(?:\b\d{{1,4}}\s?(?:bis|ter|[a-d])?,?\s{{1,2}})?\b(?:{_FRENCH})\s(?:[\w'’.-]{{1,30}}\s?){{1,5}},?\s?\d{{1,5}}\s?[a-z]?\b"
+        regex=rf"(?:\b\d{{1,4}}\s?(?:bis|ter|[a-d])?,?\s{{1,2}})?\b(?:{_FRENCH})\s[\w'’.-]{{1,30}}(?:\s[\w'’.-]{{1,30}}){{0,4}},?\s?\d{{1,5}}\s?[a-z]?\b"
         rf"|\b\d{{1,4}}\s?(?:bis|ter|[a-d])?,?\s{{1,2}}(?:{_FRENCH})\s[\w'’.-]{{1,30}}(?:\s(?-i:[A-ZÀ-Ý])[\w'’.-]{{1,30}}){{0,3}}",
         hits=("rue du Lac 12", "12, rue du Lac", "avenue de la Gare 3b", "chemin des Vignes 7", "4 bis boulevard Victor Hugo"),
         misses=("route of administration", "route orale 5 mg", "in place for 3 days", "rue"),
@@ -134,9 +193,10 @@ RULES: Final = (
         entity="ADDRESS",
         regex=r"\b(?:via|viale|piazza|corso|largo|vicolo|calle|avenida|avda|paseo|plaza|carrer|camino|rua|travessa|praça|ulica|ul\."
         r"|ulice|náměstí|strada|aleja|al\.|bulevar"
-        r"|trg|odos|leoforos|jalan|jl\.)\s(?:[^\W\d_][\w'’.-]{0,30}\s){1,4}(?:n[°º.]\s?)?\d{1,5}(?:\s?[a-km-z])?\b(?!\s?(?:mg|ml|mcg"
+        r"|trg|odos|leoforos|jalan|jl\.|av\.|alameda|estrada|rodovia|cours|c/(?!o\b"
+        r"|w\b))\s(?:[^\W\d_][\w'’.-]{0,30},?\s){1,4}(?:n[°º.]\s?)?\d{1,5}(?:\s?[a-km-z])?\b(?!\s?(?:mg|ml|mcg"
         r"|days?|liters?|times)\b|(?<=\d)\s?l\b)",
-        hits=("Via Roma 12", "Calle de Alcalá 7", "Rua Augusta 40 b", "via dei mulini 17"),
+        hits=("Via Roma 12", "Av. Paulista, 1578", "C/ Mayor 8", "Calle de Alcalá 7", "Rua Augusta 40 b", "via dei mulini 17"),
         misses=("via nasal cannula 2 L", "Via mouth", "via mouth 500 mg"),
         digits=True,
     ),
@@ -144,22 +204,32 @@ RULES: Final = (
         name="indian_address",
         entity="ADDRESS",
         regex=r"\b(?:plot|flat|h\.?\s?no|d\.?\s?no|door|survey|shop|sector|khata)\.?\s?(?:no\.?\s?"
-        r"|number\s)?[:#-]?\s?[a-z]?-?\d{1,5}[a-z]?(?:/\d{1,4})?\b(?!\s?(?:mg|ml|%))"
-        r"|\b(?:[^\W\d_][\w'’-]{2,30}\s){1,2}(?:nagar|colony|marg|chowk|vihar|puram|layout|enclave|mohalla|gali|bazaa?r|it park"
+        r"|number\s)?[:#-]?\s?[a-z]?-?\d{1,5}[a-z]?(?:/\d{1,4})?\b(?!\s?(?:mg|ml|%))",
+        hits=("plot no 44, sector 12", "flat 3b", "h.no 12/4"),
+        misses=("flat affect", "plot the readings", "sector of the lung"),
+        score=0.6,
+        digits=True,
+    ),
+    PatternRule(
+        name="indian_quarter",
+        entity="ADDRESS",
+        regex=r"\b(?:[^\W\d_][\w'’-]{2,30}\s){1,2}(?:nagar|colony|marg|chowk|vihar|puram|layout|enclave|mohalla|gali|bazaa?r|it park"
         r"|tech park|society|palya)\b",
-        hits=("plot no 44, sector 12", "flat 3b", "lakshmi nagar", "green park colony", "mahatma marg"),
-        misses=("flat affect", "plot the readings", "a new colony", "sector of the lung"),
-        check=lambda text: any(char.isdecimal() for char in text) or not is_ordinary(text.split()[0]),
+        hits=("lakshmi nagar", "juhu park colony", "mahatma marg"),
+        misses=("a new colony", "old society"),
+        check=lambda text: not is_ordinary(text.split()[0]),
         score=0.6,
     ),
     PatternRule(
         name="unit_or_box",
         entity="ADDRESS",
         regex=r"\b(?:p\.?\s?o\.?\s?box|psc\s\d{1,6},?\s?box|box(?=\s\d{3})|case postale|postfach|apartado|apt\.?|apartment|suite|ste\.?"
-        r"|lot|trailer|room|rm\.?"
-        r"|(?:ground|\d{1,2}(?:st|nd|rd|th)) floor,?\s(?:flat|suite|room|unit)|unit(?=\s#))\s{0,2}#?(?=\w{0,5}\d)\w{1,8}\b(?!\s?(?:mg"
+        r"|lot|trailer|room|rm\.?|dorm"
+        r"|(?:ground|\d{1,2}(?:st|nd|rd|th)) floor,?\s(?:flat|suite|room|unit)|unit(?=\s#))(?:\s{0,2}#?"
+        r"|[\"']?\s?[:=]\s?[\"']?)(?=\w{0,5}\d)\w{1,8}\b(?!\s?(?:mg"
         r"|ml|air|temp\w*|degrees))",
-        hits=("PO Box 441", "P.O. Box 12", "case postale 77", "Suite 292", "apt 4B", "PSC 441, Box 12", "room 204", "lot 12"),
+        hits=("PO Box 441", "P.O. Box 12", "case postale 77", "Suite 292", "apt 4B", "PSC 441, Box 12", "room 204", "lot 12",
+              '{"room": "12"}'),
         misses=("suite of tests", "box of 12", "po 5 mg", "room air", "a lot 5 mg"),
         digits=True,
     ),
@@ -229,7 +299,7 @@ RULES: Final = (
     PatternRule(
         name="hospital",
         entity="LOCATION",
-        regex=rf"(?:{_CAP}(?:\s(?:of|de|the|and|&)\s|[\s-])){{1,5}}(?-i:{_CARE.replace('hospitals?', 'Hospital').title()})\b"
+        regex=rf"(?<![\w-])(?:{_CAP}\s(?:(?:of|de|the|and|&)\s)?){{1,5}}(?-i:{_CARE.replace('hospitals?', 'Hospital').title()})\b"
         rf"|\b(?:st|saint|mount|mt|our lady|sacred heart|holy|good samaritan|mercy|sankt|san"
         rf"|santa)\.?\s[\w'’-]{{2,30}}(?:\s[\w'’-]{{2,30}})?\s{_CARE}\b"
         rf"|\b(?:university|memorial|general|regional|county|veterans|presbyterian|methodist|baptist) {_CARE} (?:of|in) {_CAP}"

@@ -36,6 +36,18 @@ RULES: Final = (
         digits=True,
     ),
     PatternRule(
+        name="plate_in_capitals",
+        entity="VEHICLE",
+        regex=r"(?:(?:licen[cs]e|number|vanity|registration|car)[\s-]plates?|tag number|plate(?= (?:is|reads|number|no)\b)"
+        r"|(?<=['’]s )plate)"
+        r"(?:\s(?:is|reads|was|no|number)\b\.?){0,2}[\s:#=\"'(]{1,4}((?-i:[A-Z][A-Z\d]{0,7}(?:[\s-][A-Z\d]{1,7}){0,2}))(?![\w-])",
+        hits=("license plate HEALER", "the truck's plate reads DOC 1", "tag number GO ADA", "plate is ABC"),
+        misses=("license plate missing", "plate is loose", "the number plate reads well"),
+        group=1,
+        score=0.6,
+        needs=r"[A-Z]",
+    ),
+    PatternRule(
         name="plate",
         entity="VEHICLE",
         regex=r"(?<![\w.\-])(?-i:[A-Z]{2}\d{2}[\s-]?[A-Z]{3}|[A-Z]\d{1,3}[\s-]?[A-Z]{3}|[A-Z]{3}[\s-]?\d{1,3}[A-Z]|[A-Z]{2}-\d{3}-[A-Z]{2}"

@@ -13,10 +13,17 @@ _TENS_BEFORE_ORDINAL: Final = frozenset({"twenty", "thirty"})
 _SMALL: Final = frozenset("of the de du der des day in uh um er like".split())  # noqa: SIM905
 _ORDINAL_ENDS: Final = frozenset("st nd rd th er e ème".split())  # noqa: SIM905
 _NOT_AGED: Final = frozenset("percent pounds kilos over degrees point milligrams mg beats and or to".split())  # noqa: SIM905
-_AGE_CUES: Final = frozenset("i'm she's he's they're aged age turning turned turns am is be was are hits hit".split())  # noqa: SIM905
+_AGE_CUES: Final = frozenset("i'm she's he's they're aged age turning turned turns am is be was are hits hit at to".split())  # noqa: SIM905
+_DIED: Final = frozenset("died passed lived dead to".split())  # noqa: SIM905
+"""Words before ``at`` or ``to`` and an age; ``going to be``."""
 _PEOPLE: Final = frozenset(
-    "i he she they mother father mom dad mum grandmother grandfather grandma grandpa patient wife husband age".split()  # noqa: SIM905
+    """
+    i he she they he'll she'll i'll they'll mother father mom dad mum grandmother grandfather grandma grandpa patient wife husband age
+    aunt uncle sister brother she's he's lady man
+    """.split()  # noqa: SIM905
 )
+_CARD_CUES: Final = frozenset("expires expiry expiration exp expiring valid born birthday birthdate birth dob".split())  # noqa: SIM905
+_BIRTHDAY_LINKS: Final = frozenset("is was on the it's it uh um".split())  # noqa: SIM905
 _YEARS: Final = frozenset("year years yrs yr ans jahre jährige jähriger jähriges".split())  # noqa: SIM905
 _OLD: Final = frozenset("old young of alt".split())  # noqa: SIM905
 OLDEST_TOLD: Final = 89
@@ -178,6 +185,51 @@ def _scan_ordinals(heard: Utterance) -> Iterator[Stretch]:
         place = day
 
 
+def _scan_slashed(heard: Utterance) -> Iterator[Stretch]:
+    """``four slash nine slash sixty two``; two numbers where a birth or an expiry was spoken of."""
+    words = heard.words
+    past = 0
+    for place, word in enumerate(words):
+        if word not in {"slash", "stroke"} or place < past or place == 0:
+            continue
+        first = next((i for i in range(max(place - 3, 0), place) if (day := _small_at(heard, i)) and day == place), place)
+        if first == place:
+            continue
+        past, parts = place, 1
+        while past < len(words) and words[past] in {"slash", "stroke"} and (nxt := _small_at(heard, past + 1)):
+            past, parts = nxt, parts + 1
+        if parts >= 3:
+            past = max(past, year_at(heard, past))
+        if parts >= 3 or (parts == 2 and not _CARD_CUES.isdisjoint(words[max(first - 4, 0) : first])):
+            yield first, past
+
+
+def _small_at(heard: Utterance, first: int) -> int:
+    """Index after a number of up to four digits that begins at a word, with an ``oh`` before it; 0 where none does."""
+    if first >= len(heard.words) or not heard.kinds[first] & (NUMBER | NUMERAL):
+        return 0
+    group = group_at(heard, first)
+    if group is None or group.digits > 4:
+        return 0
+    nxt = group_at(heard, group.past) if group.past < len(heard.words) and heard.kinds[group.past] & (NUMBER | NUMERAL) else None
+    follows = nxt is not None and heard.gaps[group.past] == SOFT and (group.value == 0 or (group.value in {18, 19, 20} and nxt.digits == 2))
+    return nxt.past if nxt is not None and follows else group.past
+
+
+def _scan_birthdays(heard: Utterance) -> Iterator[Stretch]:
+    """``her birthday is the eleventh``: a day alone, where a birth was spoken of."""
+    for place, word in enumerate(heard.words):
+        if word.removesuffix("'s") not in {"birthday", "birthdate", "born"}:
+            continue
+        first = place + 1
+        limit = min(place + 5, len(heard.words))
+        while first < limit and heard.words[first] in _BIRTHDAY_LINKS:
+            first += 1
+        past = _ordinal_at(heard, first)
+        if past > first > place + 1:
+            yield first, past
+
+
 def _scan_ages(heard: Utterance) -> Iterator[Stretch]:
     words, count = heard.words, len(heard.words)
     place = 0
@@ -193,6 +245,8 @@ def _scan_ages(heard: Utterance) -> Iterator[Stretch]:
             old = place + 1 < count and words[place + 1] in _OLD
             if old or nxt in {"ans", "jahre"} or _aged(heard, first):
                 yield first, place + 1 + old
+        elif nxt == "and" and words[place : place + 3] == ["and", "a", "half"] and _aged(heard, first):
+            yield first, place + 3
         elif _aged(heard, first) and nxt not in _NOT_AGED and not (nxt and heard.kinds[place] & (UNIT | NUMBER)):
             yield first, place
 
@@ -206,7 +260,9 @@ def _aged(heard: Utterance, first: int) -> bool:
     if first == 0 or words[first - 1] not in _AGE_CUES:
         return False
     before = words[first - 1]
-    return before not in {"is", "was", "are", "be", "am"} or (first > 1 and words[first - 2] in _PEOPLE)
+    if before in {"at", "to", "be"} and first > 1 and words[first - 2] in _DIED:
+        return before != "be" or not _PEOPLE.isdisjoint(words[max(first - 5, 0) : first - 2])
+    return before not in {"is", "was", "are", "be", "am", "at", "to"} or (first > 1 and words[first - 2] in _PEOPLE)
 
 
 RULES: Final = (
@@ -237,6 +293,23 @@ RULES: Final = (
         misses=("the third one", "first of all", "the second time", "for the first and the second dose", "the third of my kids"),
     ),
     SpokenRule(
+        name="slashed_date",
+        entity="DATE_TIME",
+        needs=NUMBER | NUMERAL,
+        scan=_scan_slashed,
+        hits=("four slash nine slash sixty two", "4 slash 9 slash 1962", "oh four slash oh nine slash nineteen sixty two",
+            "expires eleven slash twenty seven"),
+        misses=("one twenty slash eighty", "and slash or", "one slash two tablets", "slash four"),
+    ),
+    SpokenRule(
+        name="birthday",
+        entity="DATE_TIME",
+        needs=ORDINAL | NUMERAL,
+        scan=_scan_birthdays,
+        hits=("my birthday is the eleventh", "her birthday's on the twenty second", "born on the 3rd"),
+        misses=("her first birthday", "born third of four kids", "born second", "it was her birthday on sunday"),
+    ),
+    SpokenRule(
         name="age",
         entity="AGE",
         needs=NUMBER,
@@ -244,10 +317,13 @@ RULES: Final = (
         hits=(
             "ninety three years old", "she's ninety one", "a hundred and two years old", "aged ninety-five", "my mother is ninety four",
             "quatre-vingt-dix-sept ans", "siebenundneunzig jahre alt", "a ninety year old man", "he is almost a hundred",
+            "he died at ninety nine", "she's going to be ninety three",
+            "he's ninety one and a half",
         ),
         misses=(
             "she's ninety percent better", "ninety eight point six", "he is forty two", "ninety over sixty", "i'm a hundred percent sure",
-            "it's ninety degrees", "a hundred pounds", "eighty nine years old", "the dose is one hundred",
+            "it's ninety degrees", "it's going to be ninety today", "keep it at ninety", "a hundred pounds", "eighty nine years old",
+            "the dose is one hundred",
         ),
     ),
 )  # fmt: skip

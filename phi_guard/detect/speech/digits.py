@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from phi_guard.detect.speech.cues import LINKS, STRONG, VITALS, WEAK
@@ -19,22 +20,24 @@ from phi_guard.detect.speech.lexicon import (
     TIMES,
     UNIT,
 )
-from phi_guard.detect.speech.quantities import Group, group_at
+from phi_guard.detect.speech.quantities import Group, group_at, is_pressure
 from phi_guard.detect.speech.utterance import HARD, SOFT, SpokenRule, Stretch, Utterance
 
 _BRIDGE: Final = 5
 """Words that may stand between two digits of one run: ``four, no wait, sorry, uh, five``."""
+_WRITTEN_ONE_BY_ONE: Final = 5
+"""Written digits apart from each other that nobody would count so."""
 _REACH: Final = 8
 """Words between a cue and its number."""
 
-_SPELLED_CUES: Final = frozenset("ssn mrn dob id mbi npi nhs vin pin".split())  # noqa: SIM905
+_SPELLED_CUES: Final = frozenset("ssn mrn dob id mbi npi nhs vin pin otp cvv cvc ip pnr dea".split())  # noqa: SIM905
 _HEIGHTS: Final = frozenset({"foot", "feet", "pounds", "stone"})
 _BODY: Final = frozenset("pressure bp temperature temp fever sugar weight weigh weighed pulse rate cholesterol between aged".split())  # noqa: SIM905
 _AFTER_RANGE: Final = frozenset({"the", "one", "two", "three", "four", "five", "six"})
 _RANGES: Final = frozenset({"or", "percent", "over", "by", "times"})
 _OWNERS: Final = frozenset("my his her your our their is it's its it that's are was".split())  # noqa: SIM905
 _AFTER_CUES: Final = frozenset(
-    "number phone zip code extension mrn pin account id ssn social birthday policy member cell fax".split()  # noqa: SIM905
+    "number phone zip code extension mrn pin account id ssn social birthday policy member cell fax last four digits".split()  # noqa: SIM905
 )
 _SPINE: Final = frozenset("clts")
 """Letters of vertebrae: C four, L five."""
@@ -211,8 +214,10 @@ def _is_identity(heard: Utterance, run: _Run) -> bool:
     letters = run.letters
     if letters:
         return _is_mixed_identity(heard, run)
-    if not run.spoken:
+    if is_pressure(heard, run.first, run.past):
         return False
+    if not run.spoken:
+        return len(groups) >= _WRITTEN_ONE_BY_ONE and all(group.digits == 1 for group in groups)
     if len(groups) >= 4:
         if all(one.value in {18, 19, 20} and two.digits == 2 for one, two in zip(groups[::2], groups[1::2], strict=False)):
             return len(groups) > 6  # years
@@ -245,6 +250,8 @@ def _is_mixed_identity(heard: Utterance, run: _Run) -> bool:
         return False
     if run.letters in ABBREVIATIONS or letters <= _ARTICLES:
         return len(groups) >= 4 and run.spoken
+    if len(run.letters) == 1 and _is_code(run):
+        return True
     alternates = len(run.letters) <= len(groups) and all(0 <= g.value <= 12 for g in groups)
     if letters <= _SPINE and alternates and len(groups) <= 8:
         return False
@@ -253,6 +260,13 @@ def _is_mixed_identity(heard: Utterance, run: _Run) -> bool:
     if run.letters in {"ac", "hn", "bc", "am", "pm"} and len(groups) < 4:
         return False
     return len(groups) + len(run.letters) >= 4 or (len(groups) + len(run.letters) == 3 and not _is_measured(heard, run) and len(groups) > 1)
+
+
+def _is_code(run: _Run) -> bool:
+    """Whether one letter and its digits are no list of vertebrae, which goes upwards: ``s oh oh one nine``."""
+    values = [group.value for group in run.groups]
+    upwards = all(one < other for one, other in pairwise(values))
+    return len(values) >= 4 and (run.joined or not upwards)
 
 
 def _is_year(groups: tuple[Group, ...]) -> bool:
@@ -325,7 +339,7 @@ def _scan_answer(heard: Utterance) -> Iterator[Stretch]:
             return
     if 0 < heard.words[first:past].count("point") < 3:
         return
-    if groups >= 2 and digits >= 3 and any(heard.kinds[i] & NUMBER for i in range(first, past)):
+    if groups >= 2 and digits >= 3 and not is_pressure(heard, first, past) and any(heard.kinds[i] & NUMBER for i in range(first, past)):
         yield first, past
 
 
@@ -343,7 +357,7 @@ RULES: Final = (
             "nine one to five five for two", "four four uh wait no sorry five one two", "triple five one two",
             "s s n is one two three", "my i d is four one", "s w one a two a a",
             "nine five dash two one", "six one one five is my pin", "four four one. two five five nine.", "born in fifty eight",
-            "five thousand and forty nine",
+            "five thousand and forty nine", "student s oh oh one nine", "l dash four four nine one",
             "ma date de naissance trois trois cinquante-huit", "one nine two point one six eight point zero point one",
         ),
         misses=(
@@ -357,7 +371,8 @@ RULES: Final = (
             "from nineteen ninety one nineteen ninety two",
             "my temperature last night it was one o one", "between one forty and one sixty", "vitamin b six and b twelve",
             "i'm five foot six and one forty",
-            "one two three days", "my room is cold", "i have one daughter and two sons", "two in the morning one at night",
+            "one two three days", "it was one forty two slash ninety one", "my room is cold", "i have one daughter and two sons",
+            "two in the morning one at night",
         ),
     ),
     SpokenRule(

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from phi_guard.detect.speech.lexicon import ABBREVIATIONS, AS_IN, CODE, FILL, JOIN, LETTER, LETTER_NAMES, NUMBER, NUMERAL, TIMES
+from phi_guard.detect.speech.lexicon import (
+    ABBREVIATIONS,
+    AS_IN,
+    CODE,
+    ENGLISH_CODE,
+    FILL,
+    JOIN,
+    LETTER,
+    LETTER_NAMES,
+    NUMBER,
+    NUMERAL,
+    TIMES,
+)
 from phi_guard.detect.speech.ordinary import NOT_NAMES
 from phi_guard.detect.speech.utterance import DOT, HARD, SOFT, SpokenRule, Stretch, Utterance
 
@@ -16,11 +28,7 @@ _SPELLING_CUES: Final = frozenset(
     spelled spelt spell spells spelling s'écrit épelle buchstabiert geschrieben name surname initial initials plate postcode password
     """.split()  # noqa: SIM905
 )
-_BETWEEN: Final = frozenset(
-    """
-    uh um er like that's that is it's it spelled spelt spell spelling so and yeah which s'écrit ça
-    """.split()  # noqa: SIM905
-)
+_BETWEEN: Final = frozenset("uh um er like that's that is it's it spelled spelt spell spelling so and yeah which s'écrit ça".split())  # noqa: SIM905
 """Words between a name and its spelling."""
 _BEFORE_A_LETTER: Final = frozenset("vitamin vitamins hepatitis type grade plan part group stage schedule class level omega".split())  # noqa: SIM905
 _ENDINGS: Final = frozenset("ends end ending starts start begins begin beginning spelled spelt spell".split())  # noqa: SIM905
@@ -223,7 +231,7 @@ def _scan_code(heard: Utterance) -> Iterator[Stretch]:
             last = place = place + 1
             bridge = 0
         place = last
-        if coded >= 3 or (coded == 2 and plain >= 1 and plain + coded >= 4):
+        if coded >= 3 or (coded == 2 and plain >= 1 and (plain + coded >= 4 or heard.words[first] in ENGLISH_CODE)):
             yield first, last
 
 

@@ -118,6 +118,9 @@ ORDINALS: Final = frozenset(
     sixteenth
     seventeenth eighteenth nineteenth twentieth thirtieth
     premier erster ersten erste zweiter zweiten zweite dritter dritten dritte vierter vierten vierte fünfter fünften fünfte
+    dreizehnten vierzehnten fünfzehnten sechzehnten siebzehnten achtzehnten neunzehnten zwanzigsten dreißigsten dreissigsten
+    einunddreißigsten einundzwanzigsten zweiundzwanzigsten dreiundzwanzigsten vierundzwanzigsten fünfundzwanzigsten sechsundzwanzigsten
+    siebenundzwanzigsten achtundzwanzigsten neunundzwanzigsten vierzehnter fünfzehnter sechzehnter zwanzigster dreißigster
     sechster sechsten sechste siebter siebten siebte achter achten achte neunter neunten neunte zehnter zehnten zehnte elfter elften
     elfte zwölfter zwölften zwölfte
     """.split()  # noqa: SIM905
@@ -131,6 +134,12 @@ ENGLISH_CODE: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 """The ICAO alphabet, and the one before it that telephone callers still use."""
+POLICE_CODE: Final = frozenset(
+    """
+    adam boy charles david edward frank henry ida john lincoln mary nora ocean paul robert sam tom union young
+    """.split()  # noqa: SIM905
+)
+"""The APCO alphabet of North American dispatchers, without the words that are in the others."""
 GERMAN_CODE: Final = frozenset(
     """
     anton ärger berta cäsar dora emil friedrich gustav heinrich ida julius kaufmann konrad ludwig martha nordpol otto ökonom paula quelle
@@ -192,7 +201,11 @@ STREETS: Final = frozenset(
 )
 CLEAR_STREETS: Final = frozenset("street avenue ave boulevard blvd parkway highway turnpike crescent".split())  # noqa: SIM905
 """Street words that are seldom anything else."""
-FRENCH_STREETS: Final = frozenset("rue avenue boulevard chemin impasse allée quai place route ruelle cours faubourg rua".split())  # noqa: SIM905
+FRENCH_STREETS: Final = frozenset(
+    """
+    rue avenue boulevard chemin impasse allée quai place route ruelle cours faubourg rua
+    """.split()  # noqa: SIM905
+)
 GERMAN_STREETS: Final = ("strasse", "straße", "gasse", "gässli", "platz", "weg", "allee", "damm", "ufer")
 
 
@@ -208,7 +221,7 @@ def _classes() -> dict[str, int]:
         (UNITS, UNIT),
         (MONTHS, MONTH),
         (ORDINALS, ORDINAL),
-        ((*ENGLISH_CODE, *GERMAN_CODE, *FRENCH_CODE), CODE),
+        ((*ENGLISH_CODE, *POLICE_CODE, *GERMAN_CODE, *FRENCH_CODE), CODE),
         (("at", "arobase", "klammeraffe", "@", "arroba"), AT),
         ((*PROVIDERS, "www", "https", "http", "underscore"), AT),
         ((*STREETS, *FRENCH_STREETS), STREET),

@@ -31,6 +31,18 @@ _DOT_WORDS: Final = frozenset({"dot", "point", "period", "punkt", "."})
 _SIGNS: Final = frozenset("dot point period punkt hyphen dash underscore plus tiret bindestrich unterstrich minus . - _ +".split())  # noqa: SIM905
 _FILLERS: Final = frozenset("uh um er erm ah like so and then the letter number you know i mean euh äh all one word lowercase".split())  # noqa: SIM905
 _AT_TAIL: Final = frozenset("the rate sign of symbol".split())  # noqa: SIM905
+_TOLD_BY: Final = frozenset("is it's address as the my her his your on file for that it to was uh um est ist yes".split())  # noqa: SIM905
+"""Words between ``email`` and the address."""
+_TOLD_WITHIN: Final = 8
+_NOT_TOLD: Final = frozenset(
+    """
+    me you him them us it i we he she they not was were sent send get got check came please and but because so when right wrong same down
+    up moment
+    """.split()  # noqa: SIM905
+)
+"""Words that make talk about mail of it."""
+_NOT_HOSTS: Final = frozenset("noon night midnight least most all work home once first this that".split())  # noqa: SIM905
+"""Words after an ``at`` that tells when or where."""
 _WEB: Final = frozenset({"www", "https", "http"})
 _NOT_LABELS: Final = frozenset("the a an this that on in and or to of red".split())  # noqa: SIM905
 
@@ -169,6 +181,28 @@ def _scan_mail(heard: Utterance) -> Iterator[Stretch]:
             yield (max(_local_before(heard, place), past) if end > place + 1 else place), end
 
 
+def _scan_told(heard: Utterance) -> Iterator[Stretch]:
+    """``my email is bob at the church``: an ``at`` soon after a cue, though what follows is no domain anybody knows."""
+    words, count = heard.words, len(heard.words)
+    for place in range(count):
+        if words[place] not in {"email", "e-mail", "mail", "courriel"}:
+            continue
+        first, told = place + 1, False
+        while first < min(place + 6, count) and words[first] in _TOLD_BY:
+            told = told or words[first] in {"is", "it's", "address", "as", "to", "was", "est", "ist"}
+            first += 1
+        if not told or first >= count or heard.gaps[first] == HARD:
+            continue
+        at = next((i for i in range(first, min(first + _TOLD_WITHIN, count)) if words[i] in {"at", "@"} or heard.gaps[i] == HARD), first)
+        if at == first or words[at] not in {"at", "@"} or words[first] in _NOT_TOLD or any(word in _NOT_TOLD for word in words[first:at]):
+            continue
+        past = at + 1
+        while past < min(at + 6, count) and heard.gaps[past] == SOFT and (words[past] not in GRAMMAR or past <= at + 2):
+            past += 1
+        if past > at + 1 and words[at + 1] not in _NOT_HOSTS and not heard.kinds[at + 1] & (NUMBER | NUMERAL):
+            yield first, past
+
+
 def _scan_web(heard: Utterance) -> Iterator[Stretch]:
     """``www dot …``, ``https colon slash slash …``, ``ada underscore b``, ``byron dot net``."""
     words, count = heard.words, len(heard.words)
@@ -254,6 +288,16 @@ RULES: Final = (
             "at the rate of ten a day", "at mail time", "it is worse at night. It wakes me", "a free visit at the office",
         ),
         score=0.8,
+    ),
+    SpokenRule(
+        name="mail_told",
+        entity="EMAIL_ADDRESS",
+        needs=AT,
+        scan=_scan_told,
+        hits=("my email is bob at bob's", "the email address is pink lady at ada", "email it's admin at the church"),
+        misses=("email me at work", "my email is down at the moment", "i sent the email to you at noon",
+            "the email is at home", "send an email to the clinic at nine"),
+        score=0.6,
     ),
     SpokenRule(
         name="web",

@@ -7,7 +7,7 @@ from typing import Final
 
 from phi_guard.detect.speech.lexicon import FILL, LETTER, NUMBER, NUMERAL
 from phi_guard.detect.speech.ordinary import GRAMMAR, NOT_NAMES, is_ordinary
-from phi_guard.detect.speech.utterance import DOT, SOFT, SpokenRule, Stretch, Utterance
+from phi_guard.detect.speech.utterance import DOT, HARD, SOFT, SpokenRule, Stretch, Utterance
 
 LONGEST: Final = 4
 """Words of a name, particles apart."""
@@ -18,7 +18,7 @@ _PARTICLES: Final = frozenset("de la van von der den bin al el del da di dos das
 _LEADS: Final = frozenset(
     """
     is was are it it's its that's would be will uh um er erm ah like so well yes yeah sure okay ok the mister missus miss mr mrs ms
-    on of account patient caller client agent customer spelled you know i mean actually sorry again full first last and here
+    on of account patient caller client agent customer spelled you know i mean actually sorry again full first last and here please
     est c'est ist mein mon euh äh also
     """.split()  # noqa: SIM905
 )
@@ -30,7 +30,8 @@ _STRONG: Final = (
     "full name",
     "patient name", "patient's name", "patients name", "name on the account", "name of the patient", "under the name",
     "under the name of",
-    "goes by", "named", "am i speaking with", "am i speaking to", "speaking with", "speaking to", "on behalf of", "name would be",
+    "she goes by", "he goes by", "who goes by", "i go by", "named", "am i speaking with", "am i speaking to", "speaking with",
+    "speaking to", "on behalf of", "name would be",
     "family name", "name was",
     "son's name", "daughter's name", "wife's name", "husband's name", "mother's name", "father's name", "family name",
     "your name", "my name", "her name", "his name", "their name", "calls me", "call me",
@@ -48,14 +49,31 @@ _WEAK: Final = (
     "grandmother", "grandfather", "kid", "child", "boy", "girl", "toddler", "stepson", "stepdaughter", "partner", "aunt", "uncle",
     "cousin", "boyfriend", "girlfriend", "fiancé", "nephew", "niece", "friend",
     "neighbor", "nurse", "good morning", "good afternoon", "good evening", "ich bin", "je suis", "c'est", "hier ist", "hier spricht",
-    "bonjour", "guten tag", "calling for", "calling about",
+    "bonjour", "guten tag", "calling for", "calling about", "tell", "ask", "can i get", "put it under", "is under", "be under",
+    "pickup for",
+    "pick up for", "appointment for", "note for", "message for", "seen by", "met with",
+    "talk with", "attn", "daughter's", "son's", "wife's", "husband's",
 )  # fmt: skip
 """Cues behind which a word is a name where nothing else explains it."""
-_MOSTLY_NOT: Final = frozenset({"it's", "is", "i'm", "am"})
+_MOSTLY_NOT: Final = frozenset({"it's", "is", "i'm", "am", "daughter's", "son's", "wife's", "husband's", "for", "with"})
 """Ends of weak cues behind which a lower-case word is a name only where the clause ends with it."""
-_CLAUSE_ENDS: Final = frozenset("and from calling speaking here born again date dob phone number who".split())  # noqa: SIM905
+_CLAUSE_ENDS: Final = frozenset(
+    """
+    and from calling speaking here born again date dob phone number who she he on about to that in at please spelled is
+    """.split()  # noqa: SIM905
+)
 _ALSO_NAMES: Final = frozenset({"hope", "will", "may", "long", "stone", "guy"})
 """Grammar that is a name right behind a strong cue."""
+_RELATIVES: Final = frozenset("husbands wifes moms mums dads mothers fathers sons daughters brothers sisters patients kids".split())  # noqa: SIM905
+"""Whose name: possessives as recognisers write them."""
+_OWNERS: Final = frozenset("my his her their your the".split())  # noqa: SIM905
+_NAME_KINDS: Final = frozenset("first last family given middle maiden married sur full".split())  # noqa: SIM905
+_NOT_SAID: Final = frozenset(
+    """
+    what what's that this it he she which who where here and but or not your my her his their same there if name
+    """.split()  # noqa: SIM905
+)
+"""Words that no name said before ``is my name`` consists of."""
 _CONFIRMED: Final = frozenset({"calling", "speaking", "apparat"})
 """A word after a name that makes a weak cue strong: ``this is grace calling``."""
 
@@ -78,7 +96,11 @@ def _ends_cue(heard: Utterance, place: int, table: Mapping[str, tuple[tuple[str,
     phrases = table.get(heard.words[place])
     if phrases is None:
         return False
-    if table is _STRONG_BY_LAST and heard.words[place] == "name" and (place == 0 or heard.words[place - 1].endswith("'s")):
+    if (
+        table is _STRONG_BY_LAST
+        and heard.words[place] == "name"
+        and (place == 0 or heard.words[place - 1].endswith("'s") or heard.words[place - 1] in _RELATIVES)
+    ):
         return True
     for phrase in phrases:
         first = place + 1 - len(phrase)
@@ -190,6 +212,81 @@ def _is_name_word(heard: Utterance, place: int, word: str, *, capitals: bool, we
     return not (weak and (is_ordinary(word) if not capitals else word in NOT_NAMES))
 
 
+def _scan_asked(heard: Utterance) -> Iterator[Stretch]:
+    """``is tom there``, ``can i get tom on the line``: a name told by what stands on both its sides."""
+    words, count = heard.words, len(heard.words)
+    for place in range(count - 2):
+        if words[place] not in {"is", "get", "have", "put", "was", "need"}:
+            continue
+        first = place + 1 + (words[place] == "have" and words[place + 1] == "a")
+        past = _name_at(heard, first, capitals=False, weak=True)
+        if not first < past < count or heard.gaps[past] != SOFT:
+            continue
+        after = words[past : past + 3]
+        opens = place == 0 or heard.gaps[place] != SOFT or words[place - 1] in {"and", "hi", "hello", "uh", "yes", "yeah"}
+        if (after[0] in {"there", "around"} and opens) or after in (["on", "the", "line"], ["on", "the", "phone"], ["in", "the", "system"]):
+            yield first, past
+
+
+def _scan_told(heard: Utterance) -> Iterator[Stretch]:
+    """``baker like the bread guy``, ``jon no h``, ``ann two words``: a name told by what is said of its spelling."""
+    words, count = heard.words, len(heard.words)
+    for place in range(count - 2):
+        if heard.gaps[place + 1] == HARD or (not _is_word(heard, place) and words[place + 1] != "apostrophe"):
+            continue
+        after = words[place + 1 : place + 4]
+        opens = place == 0 or heard.gaps[place] != SOFT or words[place - 1] in {"it's", "name", "is", "that's", "uh", "um", "last", "first"}
+        if after in (["as", "in", "the"], ["like", "in", "the"]) or after[:2] == ["like", "the"]:
+            found = opens and place + len(after) < count and words[place] not in NOT_NAMES and _ends_soon(heard, place + 3)
+        elif after[0] in {"no", "double", "two", "one", "hyphen", "apostrophe"} and len(after) > 1:
+            found = _tells_spelling(heard, place, after)
+        else:
+            found = False
+        if found:
+            yield place, place + (1 if after[0] not in {"hyphen", "apostrophe"} else 3)
+
+
+def _scan_said_after(heard: Utterance) -> Iterator[Stretch]:
+    """``do is my family name``, ``tuesday, that's her first name``, ``ramirez party of six``: what the words before were."""
+    words, count = heard.words, len(heard.words)
+    for place in range(1, count - 1):
+        if heard.words[place] not in {"is", "that's", "was", "party"} or heard.gaps[place] == HARD:
+            continue
+        after = words[place + 1 : place + 4]
+        if words[place] == "party":
+            told = (
+                len(after) > 1
+                and after[0] == "of"
+                and bool(heard.kinds[place + 2] & (NUMBER | NUMERAL))
+                and not is_ordinary(words[place - 1])
+            )
+        else:
+            told = len(after) > 1 and after[0] in _OWNERS and (after[1] == "name" or (after[1] in _NAME_KINDS and after[2:] == ["name"]))
+        first = place
+        while first > 0 and place - first < 2 and (first == place or heard.gaps[first] == SOFT) and words[first - 1] not in _NOT_SAID:
+            first -= 1
+        opens = first == 0 or heard.gaps[first] != SOFT or words[first - 1] in _FILLERS
+        if told and first < place and opens and all(_is_word(heard, i) or heard.kinds[i] & NUMBER for i in range(first, place)):
+            yield first, place
+
+
+def _ends_soon(heard: Utterance, place: int) -> bool:
+    """Whether the clause ends within two words of one."""
+    return any(i >= len(heard.words) or heard.gaps[i] != SOFT for i in range(place + 1, place + 3))
+
+
+def _tells_spelling(heard: Utterance, place: int, after: list[str]) -> bool:
+    """Whether words after a name tell how it is written, and end the clause."""
+    if after[0] in {"hyphen", "apostrophe"}:
+        return after[1] not in GRAMMAR and after[1].isalpha()
+    if heard.words[place] in NOT_NAMES:
+        return False
+    ends = place + 3 >= len(heard.words) or heard.gaps[place + 3] != SOFT or heard.words[place + 3] in _CLAUSE_ENDS
+    if after[0] in {"two", "one"}:
+        return after[1] in {"words", "word"}
+    return ends and len(after[1]) == 1 and after[1].isalpha()
+
+
 def _scan_callers(heard: Utterance) -> Iterator[Stretch]:
     """``ada byron calling``: a turn that opens with a name, told by the word after it."""
     words, count = heard.words, len(heard.words)
@@ -250,6 +347,39 @@ RULES: Final = (
         scan=_scan_callers,
         hits=("ada byron calling", "hi tom here", "yes ada speaking"),
         misses=("pain here", "nobody lives there", "it hurts here", "just calling"),
+        score=0.5,
+    ),
+    SpokenRule(
+        name="name_asked",
+        entity="PERSON",
+        needs=0,
+        scan=_scan_asked,
+        hits=("is tom byron there", "can i get ada on the line", "do you have a byron in the system", "was ada around"),
+        misses=("is anyone there", "the pain is still there", "the clinic is nearby there", "i get pain in the system", "is she there",
+        "everything is regular there",
+            "put me on the line"),
+        score=0.5,
+    ),
+    SpokenRule(
+        name="name_told",
+        entity="PERSON",
+        needs=0,
+        scan=_scan_told,
+        hits=("Baker, like the bread guy", "it's green as in the color", "jon no h", "mary ann two words", "byron hyphen jones",
+            "d apostrophe angelo", "reed double e"),
+        misses=("it feels like the flu", "i like the doctor", "vitamin d no a", "pain like the last time", "in other words",
+        "there is no i",
+            "a pain two words cannot tell"),
+        score=0.5,
+    ),
+    SpokenRule(
+        name="name_said_before",
+        entity="PERSON",
+        needs=0,
+        scan=_scan_said_after,
+        hits=("do is my family name", "so young, that's my name", "tuesday is her first name", "byron party of six", "seven is my name"),
+        misses=("what is your name", "that is my last name", "a party of six", "this is her first name", "it was his name",
+        "party of two", "birthday party of ten"),
         score=0.5,
     ),
 )  # fmt: skip

@@ -136,6 +136,7 @@ _ORDINARY: Final = frozenset(
     tested turns passed died drinks smokes suffers eats sleeps walks cries complains hurts lives gets takes says thinks noticed developed
     complained needed wanted fell broke hit lost threw woke ate drank slept kept grew sent paid bought caught fought taught sat stood ran
     drove rode flew cut hurt burned slipped tripped passed vomited coughed fainted picked dropped moved quit became wears
+    birthday dinner wedding warranty sedation hospice contract walgreens costco walmart banana quickly slowly
     ich schmerzen kopfschmerzen krank müde malade fatigué fatiguée douleur mal enceinte
     """.split()  # noqa: SIM905
 )

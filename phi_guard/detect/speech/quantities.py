@@ -8,6 +8,8 @@ from phi_guard.detect.speech.lexicon import NUMBER, NUMERAL, ONES, SCALES, TEENS
 from phi_guard.detect.speech.utterance import SOFT, Utterance
 
 _LONGEST_NUMERAL: Final = 12
+_PRESSURE_WORDS: Final = 8
+"""Words of the longest blood pressure."""
 
 
 class Group(NamedTuple):
@@ -165,3 +167,30 @@ def _below_hundred(word: str) -> int | None:
         one = 1 if head == "ein" else ONES.get(head)
         return None if one is None else TENS[tail] + one
     return None
+
+
+def is_pressure(heard: Utterance, first: int, past: int) -> bool:
+    """Whether a run is a blood pressure with its stroke said aloud: ``one forty two slash ninety one``.
+
+    Args:
+        heard: the words.
+        first: index of its first word.
+        past: index after its last.
+    """
+    if past - first > _PRESSURE_WORDS or heard.words[first:past].count("slash") != 1:
+        return False
+    stroke = heard.words.index("slash", first)
+    upper, lower = _digits_of(heard, first, stroke), _digits_of(heard, stroke + 1, past)
+    return upper.isdecimal() and lower.isdecimal() and 60 <= int(upper) <= 260 and 30 <= int(lower) <= 160
+
+
+def _digits_of(heard: Utterance, place: int, past: int) -> str:
+    """The digits that words stand for, one number after the other; empty where a word is none."""
+    digits = ""
+    while place < past:
+        group = group_at(heard, place) if heard.kinds[place] & (NUMBER | NUMERAL) else None
+        if group is None:
+            return ""
+        digits += str(group.value)
+        place = group.past
+    return digits

@@ -93,6 +93,11 @@ def _english(heard: Utterance, head: int) -> Stretch | None:
             break
         place -= 1
     named = place < head
+    if not named and head > 0 and _is_number(heard, head - 1) and heard.gaps[head] == SOFT and words[head + 1 : head + 2] == ["of"]:
+        past = head + 2  # "nine avenue of the pines"
+        while past < min(head + 5, len(words)) and heard.gaps[past] == SOFT and (words[past] not in GRAMMAR or words[past] == "the"):
+            past += 1
+        return (_number_before(heard, head), past) if words[past - 1] not in {"of", "the"} and words[head] in CLEAR_STREETS else None
     ordinal = any(kinds[i] & ORDINAL for i in range(max(place - 1, 0), head))
     if place > 0 and heard.gaps[place] == SOFT and _is_number(heard, place - 1) and (named or ordinal):
         first = _number_before(heard, place)
@@ -256,7 +261,7 @@ RULES: Final = (
             "i live on oak street", "bahnhofstrasse zwölf", "sept rue du lac", "four four one uh no five elm drive", "221 baker street",
             "ten east fifty second street", "two oh one west third street", "chemin des roses douze", "lindenweg sieben",
             "my address is nine pine lane",
-            "nineteen o'hara court", "forty two fifth avenue",
+            "nineteen o'hara court", "forty two fifth avenue", "nine nine one avenue of the pines",
         ),
         misses=(
             "a two hour drive", "one way or another", "across the street", "a long way", "close to home", "two hours drive",

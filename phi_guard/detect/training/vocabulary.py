@@ -180,7 +180,7 @@ def read_python() -> set[str]:
 def read_eponyms() -> frozenset[str]:
     """People after whom ICD-10-CM names a disease (``Crohn's``), lower-case, with both spellings of a name that ends in s."""
     found = {word.lower() for text in _descriptions() for word in _EPONYM.findall(text)}
-    return frozenset(found | {"parkinson", "alzheimer", "hashimoto", "sjogren", "dupuytren", "raynaud", "lyme", "bartholin", "achilles"})
+    return frozenset(found | set(JUDGED["eponyms"]))
 
 
 def read_names() -> Names:
