@@ -16,7 +16,6 @@ from presidio_analyzer import predefined_recognizers
 
 from phi_guard.detect.calendar_words import could_be_date
 from phi_guard.detect.detector import merge
-from phi_guard.detect.harmless import is_harmless
 from phi_guard.detect.prefilter import Expression, Prefilter
 from phi_guard.errors import DetectorUnavailable
 from phi_guard.model import Detection
@@ -70,26 +69,45 @@ BATCH: Final = 64
 REGEX_TIMEOUT_S: Final = 5.0
 """Seconds for one of Presidio's patterns on one window; past it the text counts as not judged."""
 
-RECASED_SCORE: Final = 0.5
-"""Below NER's own 0.85, so that the reading of the text as given names the entity."""
-
 _ONE_AT_A_TIME: Final = threading.Lock()
 """The pipeline is shared by all detectors of the process, and its memory zone is no thread's own."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_WORD: Final = re.compile(r"[^\W\d_]+")
 
 
-def open_presidio(*, recase: bool = False, groups: bool = False) -> PresidioDetector:
+def open_presidio(*, entities: bool = True, groups: bool = False) -> PresidioDetector | PresidioPatterns:
     """The loaded detector; the libraries behind it are loaded once a process and shared.
 
     Args:
-        recase: also run NER over the text in title case, where a lower-case name shows; it costs a second pass.
+        entities: whether spaCy's network looks too, which is nearly all of the time it takes.
         groups: also find nationalities, religions and politics (spaCy's NORP), none of the eighteen identifiers.
 
     Raises:
         DetectorUnavailable: the spaCy model is not installed or cannot be read.
     """
-    return PresidioDetector(_recognizers(), _load_model(), recase=recase, groups=groups)
+    recognizers = _recognizers()
+    return PresidioDetector(recognizers, _load_model(), groups=groups) if entities else PresidioPatterns(recognizers)
+
+
+class PresidioPatterns:
+    """Presidio's recognisers alone.
+
+    Args:
+        recognizers: Presidio's, behind their prefilter.
+    """
+
+    __slots__ = ("_recognizers", "name")
+
+    def __init__(self, recognizers: Recognizers) -> None:
+        self.name = "presidio"
+        self._recognizers = recognizers
+
+    def find(self, text: str) -> tuple[Detection, ...]:
+        """What the recognisers find in the text, read through overlapping windows.
+
+        Raises:
+            DetectorUnavailable: a pattern did not finish in time.
+        """
+        return merge((d for offset, window in windows(text) for d in self._recognizers.find(window, offset)), len(text))
 
 
 class PresidioDetector:
@@ -100,17 +118,15 @@ class PresidioDetector:
     Args:
         recognizers: Presidio's, behind their prefilter.
         nlp: the spaCy pipeline.
-        recase: as `open_presidio`.
         groups: as `open_presidio`.
     """
 
-    __slots__ = ("_labels", "_nlp", "_recase", "_recognizers", "name")
+    __slots__ = ("_labels", "_nlp", "_recognizers", "name")
 
-    def __init__(self, recognizers: Recognizers, nlp: Language, *, recase: bool = False, groups: bool = False) -> None:
+    def __init__(self, recognizers: Recognizers, nlp: Language, *, groups: bool = False) -> None:
         self.name = "presidio"
         self._recognizers = recognizers
         self._nlp = nlp
-        self._recase = recase
         self._labels = LABELS | ({"NORP": "NRP"} if groups else {})
 
     def find(self, text: str) -> tuple[Detection, ...]:
@@ -145,17 +161,6 @@ class PresidioDetector:
             entity = self._labels.get(span.label_)
             if entity is not None and (entity != "DATE_TIME" or could_be_date(span.text)):
                 yield Detection(offset + span.start_char, offset + span.end_char, entity, NER_SCORE, "presidio.spacy")
-        if self._recase:
-            yield from self._recased(window, offset)
-
-    def _recased(self, window: str, offset: int) -> Iterator[Detection]:
-        recased = title_case(window)
-        if recased == window:
-            return
-        for span in self._nlp(recased).ents:
-            entity = LABELS.get(span.label_, "")
-            if entity in {"PERSON", "LOCATION"} and not is_harmless(span.text):
-                yield Detection(offset + span.start_char, offset + span.end_char, entity, RECASED_SCORE, "presidio.recased")
 
 
 class Recognizers:
@@ -191,18 +196,6 @@ class Recognizers:
                 if result.score > 0:
                     source = "presidio." + self._recognizers[owner].name.removesuffix("Recognizer").lower()
                     yield Detection(offset + result.start, offset + result.end, result.entity_type, float(result.score), source)
-
-
-def title_case(text: str) -> str:
-    """The text with every word capitalised, of the same length by construction."""
-    return _WORD.sub(_capitalise, text)
-
-
-def _capitalise(match: re.Match[str]) -> str:
-    word = match.group()
-    first, rest = word[0].upper(), word[1:].lower()
-    # "ß" and "İ" change length with their case; such a letter stays as it is
-    return (first if len(first) == 1 else word[0]) + (rest if len(rest) == len(word) - 1 else word[1:])
 
 
 def windows(text: str) -> Iterator[tuple[int, str]]:

@@ -29,6 +29,8 @@ _TELLING: Final = frozenset(
     apartment suite unit building floor house box hospital clinic center centre school college university church pharmacy practice
     care medical dental health surgery dermatology pediatrics medicine therapy address live lives
     name named called calling doctor dr mr mrs ms miss mister missus spoke talked texted starring patient pt caller client
+    password passphrase passcode pin secret answer maiden code room visa maestro amex mastercard discover plate member policy passport
+    username login memorable safe birthday birthdate born ninety hundred slash initials handle party
     """.split()  # noqa: SIM905 - easier to read and to keep in order
 )
 """Words beside which harmless words become a place or a name: ``main street``, ``desert springs clinic``, ``his name is``."""

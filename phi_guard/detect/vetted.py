@@ -1,7 +1,8 @@
 """A statistical detector whose false alarms on ordinary words are taken back.
 
 A network that was taught to miss no one takes ``Crohn`` or ``appointment`` for a person now and then. A word that is certainly no
-one's name costs content and protects nobody.
+one's name costs content and protects nobody. A word that is also a name (``Gift``, ``River``) is left to the network, and so is any
+word after a title (``Mr. Hurt``).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ NAMES: Final = frozenset({"PERSON", "NRP", "LOCATION"})
 
 @dataclass(frozen=True, slots=True)
 class VettedDetector:
-    """Its inner detector, without names and places that are made of certainly harmless words, or begin or end with one.
+    """Its inner detector, without names and places that are made of certainly harmless words, or begin or end with one,
+    and without a date, number or address of mail that is one such word.
 
     Args:
         inner: the detector that is vetted; its name is kept.
@@ -71,7 +73,7 @@ class VettedDetector:
         if not words or len(kept) == len(words):
             return found
         if written:
-            return None if not kept and len(words) == 1 and _is_no_figure(text[found.start : found.end].lower()) else found
+            return None if not kept and _is_no_figure(text[found.start : found.end].lower()) else found
         if not kept:
             return None
         return Detection(kept[0][0], kept[-1][1], found.entity, found.score, found.source, found.also)

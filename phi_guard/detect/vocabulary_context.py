@@ -75,6 +75,7 @@ _CAPITALS: Final = re.compile(r"[^\W\d_a-z][^\W\d_]{0,40} [^\W\d_a-z][^\W\d_A-Z]
 _GAP: Final = re.compile(r"[\s._:=\"'“,]{1,8}")
 _CLAUSE_END: Final = re.compile(r"\s{0,4}(?:\Z|[,.;!?\n\r\"'”}\])|/])")
 LONGEST_FIELD: Final = 3
+"""Words of a text that may be nothing but a name."""
 CUES: Final = {"call"} | _TITLES | _LABELS | _NAME | _STRONG_SLOT | _SPEAKING | _ACTS
 """Where none of these stands in a text of more than `LONGEST_FIELD` words, a certain word is no name."""
 

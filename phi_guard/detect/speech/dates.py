@@ -23,6 +23,7 @@ _PEOPLE: Final = frozenset(
     """.split()  # noqa: SIM905
 )
 _CARD_CUES: Final = frozenset("expires expiry expiration exp expiring valid born birthday birthdate birth dob".split())  # noqa: SIM905
+_STROKES: Final = frozenset({"slash", "stroke"})
 _BIRTHDAY_LINKS: Final = frozenset("is was on the it's it uh um".split())  # noqa: SIM905
 _YEARS: Final = frozenset("year years yrs yr ans jahre jährige jähriger jähriges".split())  # noqa: SIM905
 _OLD: Final = frozenset("old young of alt".split())  # noqa: SIM905
@@ -188,18 +189,18 @@ def _scan_ordinals(heard: Utterance) -> Iterator[Stretch]:
 def _scan_slashed(heard: Utterance) -> Iterator[Stretch]:
     """``four slash nine slash sixty two``; two numbers where a birth or an expiry was spoken of."""
     words = heard.words
+    if _STROKES.isdisjoint(words):
+        return
     past = 0
     for place, word in enumerate(words):
-        if word not in {"slash", "stroke"} or place < past or place == 0:
+        if word not in _STROKES or place < past or place == 0:
             continue
         first = next((i for i in range(max(place - 3, 0), place) if (day := _small_at(heard, i)) and day == place), place)
         if first == place:
             continue
         past, parts = place, 1
-        while past < len(words) and words[past] in {"slash", "stroke"} and (nxt := _small_at(heard, past + 1)):
+        while past < len(words) and words[past] in _STROKES and (nxt := _small_at(heard, past + 1)):
             past, parts = nxt, parts + 1
-        if parts >= 3:
-            past = max(past, year_at(heard, past))
         if parts >= 3 or (parts == 2 and not _CARD_CUES.isdisjoint(words[max(first - 4, 0) : first])):
             yield first, past
 

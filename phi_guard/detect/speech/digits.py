@@ -357,7 +357,7 @@ RULES: Final = (
             "nine one to five five for two", "four four uh wait no sorry five one two", "triple five one two",
             "s s n is one two three", "my i d is four one", "s w one a two a a",
             "nine five dash two one", "six one one five is my pin", "four four one. two five five nine.", "born in fifty eight",
-            "five thousand and forty nine", "student s oh oh one nine", "l dash four four nine one",
+            "five thousand and forty nine", "student s oh oh one nine", "4 1 5 5 5 0 1 3 4", "l dash four four nine one",
             "ma date de naissance trois trois cinquante-huit", "one nine two point one six eight point zero point one",
         ),
         misses=(

@@ -15,6 +15,7 @@ _BEFORE: Final = frozenset("a an one two three per each every many another of".s
 """Words before ``unit`` or ``lot`` that make it a count."""
 _ROADS: Final = frozenset("highway route interstate freeway hwy rte turnpike".split())  # noqa: SIM905
 _OWNED_ROADS: Final = frozenset("county state farm rural ranch forest service township".split())  # noqa: SIM905
+_ASKED_FOR: Final = frozenset({"address", "adresse", "street", "live"})
 _SPEAKERS: Final = frozenset(
     """
     agent caller customer client patient operator user speaker rep representative receptionist assistant bot nurse me you unknown
@@ -71,8 +72,10 @@ def _scan_roads(heard: Utterance) -> Iterator[Stretch]:
 def _scan_answers(heard: Utterance) -> Iterator[Stretch]:
     """After a question for an address: a number early in the answer, and what follows it."""
     words, count = heard.words, len(heard.words)
+    if _ASKED_FOR.isdisjoint(words):
+        return
     for place in range(count):
-        if words[place] not in {"address", "adresse", "street", "live"}:
+        if words[place] not in _ASKED_FOR:
             continue
         if words[place] == "live" and "where" not in words[max(place - 3, 0) : place]:
             continue

@@ -24,6 +24,7 @@ _PAIRS: Final = frozenset(
     }
 )  # fmt: skip
 """Cues of two words."""
+_SECONDS: Final = frozenset(second for _, second in _PAIRS)
 _SAYS: Final = frozenset("is was it's its at says reads under called ist lautet heißt".split())  # noqa: SIM905
 _LINKS: Final = _SAYS | frozenset("name id handle word the my would be will should uh um er account so just like".split())  # noqa: SIM905
 _REACH: Final = 5
@@ -50,6 +51,8 @@ def _past_cue(heard: Utterance, place: int) -> int:
 
 def _scan_handles(heard: Utterance) -> Iterator[Stretch]:
     words, count = heard.words, len(heard.words)
+    if _CUES.isdisjoint(words) and _SECONDS.isdisjoint(words):
+        return
     past = 0
     for place in range(count):
         if place < past or (first := _past_cue(heard, place)) == place:

@@ -296,7 +296,7 @@ RULES: Final = (
         needs=CODE,
         scan=_scan_code,
         hits=("bravo yankee romeo", "alpha delta uh alpha", "anton berta cäsar", "x ray bravo four seven tango", "sugar uncle mike",
-            "anatole berthe célestin"),
+            "anatole berthe célestin", "zulu zulu nine", "nora ocean robert"),
         misses=("my dog likes sugar", "the hotel in india", "delta in november", "it was easy", "how easy", "a hotel in november"),
     ),
     SpokenRule(

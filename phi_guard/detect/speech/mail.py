@@ -31,6 +31,7 @@ _DOT_WORDS: Final = frozenset({"dot", "point", "period", "punkt", "."})
 _SIGNS: Final = frozenset("dot point period punkt hyphen dash underscore plus tiret bindestrich unterstrich minus . - _ +".split())  # noqa: SIM905
 _FILLERS: Final = frozenset("uh um er erm ah like so and then the letter number you know i mean euh äh all one word lowercase".split())  # noqa: SIM905
 _AT_TAIL: Final = frozenset("the rate sign of symbol".split())  # noqa: SIM905
+_MAILS: Final = frozenset({"email", "mail", "courriel"})
 _TOLD_BY: Final = frozenset("is it's address as the my her his your on file for that it to was uh um est ist yes".split())  # noqa: SIM905
 """Words between ``email`` and the address."""
 _TOLD_WITHIN: Final = 8
@@ -184,8 +185,10 @@ def _scan_mail(heard: Utterance) -> Iterator[Stretch]:
 def _scan_told(heard: Utterance) -> Iterator[Stretch]:
     """``my email is bob at the church``: an ``at`` soon after a cue, though what follows is no domain anybody knows."""
     words, count = heard.words, len(heard.words)
+    if _MAILS.isdisjoint(words):
+        return
     for place in range(count):
-        if words[place] not in {"email", "e-mail", "mail", "courriel"}:
+        if words[place] not in _MAILS:
             continue
         first, told = place + 1, False
         while first < min(place + 6, count) and words[first] in _TOLD_BY:
@@ -296,7 +299,7 @@ RULES: Final = (
         scan=_scan_told,
         hits=("my email is bob at bob's", "the email address is pink lady at ada", "email it's admin at the church"),
         misses=("email me at work", "my email is down at the moment", "i sent the email to you at noon",
-            "the email is at home", "send an email to the clinic at nine"),
+            "the email is at home", "the email is due at noon", "send an email to the clinic at nine"),
         score=0.6,
     ),
     SpokenRule(

@@ -66,6 +66,10 @@ _ALSO_NAMES: Final = frozenset({"hope", "will", "may", "long", "stone", "guy"})
 """Grammar that is a name right behind a strong cue."""
 _RELATIVES: Final = frozenset("husbands wifes moms mums dads mothers fathers sons daughters brothers sisters patients kids".split())  # noqa: SIM905
 """Whose name: possessives as recognisers write them."""
+_ASKED: Final = frozenset("there around line phone system".split())  # noqa: SIM905
+"""Words of which one stands after a name that is asked for."""
+_TOLD: Final = frozenset("like as no double two one hyphen apostrophe".split())  # noqa: SIM905
+"""Words of which one stands after a name whose spelling is told."""
 _OWNERS: Final = frozenset("my his her their your the".split())  # noqa: SIM905
 _NAME_KINDS: Final = frozenset("first last family given middle maiden married sur full".split())  # noqa: SIM905
 _NOT_SAID: Final = frozenset(
@@ -215,6 +219,8 @@ def _is_name_word(heard: Utterance, place: int, word: str, *, capitals: bool, we
 def _scan_asked(heard: Utterance) -> Iterator[Stretch]:
     """``is tom there``, ``can i get tom on the line``: a name told by what stands on both its sides."""
     words, count = heard.words, len(heard.words)
+    if _ASKED.isdisjoint(words):
+        return
     for place in range(count - 2):
         if words[place] not in {"is", "get", "have", "put", "was", "need"}:
             continue
@@ -231,6 +237,8 @@ def _scan_asked(heard: Utterance) -> Iterator[Stretch]:
 def _scan_told(heard: Utterance) -> Iterator[Stretch]:
     """``baker like the bread guy``, ``jon no h``, ``ann two words``: a name told by what is said of its spelling."""
     words, count = heard.words, len(heard.words)
+    if _TOLD.isdisjoint(words):
+        return
     for place in range(count - 2):
         if heard.gaps[place + 1] == HARD or (not _is_word(heard, place) and words[place + 1] != "apostrophe"):
             continue
@@ -249,6 +257,8 @@ def _scan_told(heard: Utterance) -> Iterator[Stretch]:
 def _scan_said_after(heard: Utterance) -> Iterator[Stretch]:
     """``do is my family name``, ``tuesday, that's her first name``, ``ramirez party of six``: what the words before were."""
     words, count = heard.words, len(heard.words)
+    if "name" not in words and "party" not in words:
+        return
     for place in range(1, count - 1):
         if heard.words[place] not in {"is", "that's", "was", "party"} or heard.gaps[place] == HARD:
             continue
@@ -367,7 +377,8 @@ RULES: Final = (
         scan=_scan_told,
         hits=("Baker, like the bread guy", "it's green as in the color", "jon no h", "mary ann two words", "byron hyphen jones",
             "d apostrophe angelo", "reed double e"),
-        misses=("it feels like the flu", "i like the doctor", "vitamin d no a", "pain like the last time", "in other words",
+        misses=("it feels like the flu", "i like the doctor", "vitamin d no a", "pain like the last time",
+        "it's green like the color of grass", "in other words",
         "there is no i",
             "a pain two words cannot tell"),
         score=0.5,

@@ -96,7 +96,7 @@ RULES: Final = (
         misses=(
             "i see you are okay", "why are you", "oh i see", "a cup of tea", "see you", "are you a nurse", "the name is", "two bee stings",
             "my ex and i", "why are you so late", "pee two times", "i have to pee a lot", "jay and kay", "a bee", "i see two or three",
-            "how do you spell it", "your name you said", "one eye is red", "the name you see",
+            "how do you spell it", "your name you said", "one eye is red", "the name you see", "i see a bee",
         ),
         score=0.5,
     ),
