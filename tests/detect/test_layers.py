@@ -46,5 +46,6 @@ def test_without_the_normaliser_a_disguised_number_passes(loaded):
     """The layers themselves see only single figures between tags."""
     text = "number 4<i>1</i>5<i>5</i>5<i>5</i>5"
     assert UnionDetector("bare", tuple(loaded.values())).find(text) == ()
-    (found,) = NormalisingDetector(UnionDetector("whole", tuple(loaded.values()))).find(text)
-    assert text[found.start : found.end].startswith("4<i>1</i>5<i>5")
+    found = NormalisingDetector(UnionDetector("whole", tuple(loaded.values()))).find(text)
+    covered = {i for d in found for i in range(d.start, d.end)}
+    assert {i for i, char in enumerate(text) if char.isdigit()} <= covered
