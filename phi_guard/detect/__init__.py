@@ -11,10 +11,11 @@ from phi_guard.detect.bounded import BoundedDetector
 from phi_guard.detect.detector import BatchDetector, Detector, find_many, merge
 from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.detect.patterns import PatternDetector
-from phi_guard.detect.profiles import LAYERS, PROFILES, Profile, layers
+from phi_guard.detect.profiles import LAYERS, PLANS, PROFILES, Profile, layers
+from phi_guard.detect.second_opinion import SecondOpinionDetector
 from phi_guard.detect.skimming import SkimmingDetector
 from phi_guard.detect.union import UnionDetector
-from phi_guard.detect.vocabulary import is_harmless_text
+from phi_guard.detect.vocabulary import certain_words, is_harmless_text
 from phi_guard.errors import DetectorUnavailable
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NormalisingDetector",
     "PatternDetector",
     "Profile",
+    "SecondOpinionDetector",
     "SkimmingDetector",
     "UnionDetector",
     "find_many",
@@ -45,8 +47,14 @@ def open_detector(profile: Profile, harmless: Iterable[str] = ()) -> Detector:
     Raises:
         DetectorUnavailable: no such profile, or a piece is not installed; nothing is ever downloaded.
     """
-    read = NormalisingDetector(UnionDetector(profile, tuple(_loaded(profile, harmless).values())))
-    return read if profile == "scan" else SkimmingDetector(BoundedDetector(read), is_harmless_text)
+    words = frozenset(word.lower() for word in harmless)
+    loaded = _loaded(profile, words)
+    second = PLANS[profile].second
+    first = UnionDetector(profile, tuple(layer for name, layer in loaded.items() if name not in second))
+    if profile == "scan":
+        return NormalisingDetector(first)
+    asked = SecondOpinionDetector(first, tuple(loaded[name] for name in second), certain_words() | words)
+    return SkimmingDetector(BoundedDetector(NormalisingDetector(asked)), is_harmless_text)
 
 
 def open_layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector]:

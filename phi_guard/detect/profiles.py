@@ -21,6 +21,7 @@ class Plan:
 
     Args:
         layers: names of the layers, as in `LAYERS`.
+        second: those of them that are asked only where the others leave something to judge; see `SecondOpinionDetector`.
         threshold: P(not harmless) from which a word counts for the networks.
         dates: likewise for a date, where it differs: patterns and the spoken rules find dates, and a network takes any number for one.
         windows: stretches of a text that a network reads, or None for all of it.
@@ -30,6 +31,7 @@ class Plan:
     """
 
     layers: tuple[str, ...]
+    second: tuple[str, ...]
     threshold: float
     dates: float
     windows: int | None
@@ -42,9 +44,9 @@ _CLOSE: Final = ("patterns", "spoken", "vocabulary", "presidio", "rampart", "min
 _LOOSE: Final = ("patterns", "spoken", "presidio", "rampart", "minilm")
 
 PLANS: Final[Mapping[Profile, Plan]] = {
-    "strict": Plan(_CLOSE, threshold=0.03, dates=0.3, windows=48, vetted=True, entities=True, groups=False),
-    "balanced": Plan(_LOOSE, threshold=0.2, dates=0.5, windows=48, vetted=True, entities=False, groups=False),
-    "scan": Plan(_CLOSE, threshold=0.01, dates=0.01, windows=None, vetted=False, entities=True, groups=True),
+    "strict": Plan(_CLOSE, ("rampart", "presidio"), threshold=0.03, dates=0.3, windows=48, vetted=True, entities=True, groups=False),
+    "balanced": Plan(_LOOSE, ("rampart",), threshold=0.2, dates=0.5, windows=48, vetted=True, entities=False, groups=False),
+    "scan": Plan(_CLOSE, (), threshold=0.01, dates=0.01, windows=None, vetted=False, entities=True, groups=True),
 }
 """``strict`` guards what leaves. ``balanced`` keeps more words: it has no vocabulary, and spaCy's network, which costs a third of the
 time and takes more harmless words for names than it finds names that nobody else did, does not look. ``scan`` looks for what the gate
