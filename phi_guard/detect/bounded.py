@@ -12,8 +12,8 @@ from phi_guard.model import Detection
 if TYPE_CHECKING:
     from phi_guard.detect.detector import Detector
 
-READ_MAX: Final = 8_000
-"""Characters of a text that are read: four pages. All layers over all readings of them take seconds, which a hostile one multiplies."""
+READ_MAX: Final = 6_000
+"""Characters of a text that are read: three pages. All layers over all readings of them take seconds, which a hostile one multiplies."""
 
 SEAM: Final = 200
 """Characters before that end which also count as found, since a value may lie across it."""

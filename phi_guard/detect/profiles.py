@@ -44,8 +44,8 @@ _CLOSE: Final = ("patterns", "spoken", "vocabulary", "presidio", "rampart", "min
 _LOOSE: Final = ("patterns", "spoken", "presidio", "rampart", "minilm")
 
 PLANS: Final[Mapping[Profile, Plan]] = {
-    "strict": Plan(_CLOSE, ("rampart", "presidio"), threshold=0.03, dates=0.3, windows=48, vetted=True, entities=True, groups=False),
-    "balanced": Plan(_LOOSE, ("rampart",), threshold=0.2, dates=0.5, windows=48, vetted=True, entities=False, groups=False),
+    "strict": Plan(_CLOSE, ("rampart", "presidio"), threshold=0.03, dates=0.3, windows=20, vetted=True, entities=True, groups=False),
+    "balanced": Plan(_LOOSE, ("rampart",), threshold=0.2, dates=0.5, windows=20, vetted=True, entities=False, groups=False),
     "scan": Plan(_CLOSE, (), threshold=0.01, dates=0.01, windows=None, vetted=False, entities=True, groups=True),
 }
 """``strict`` guards what leaves. ``balanced`` keeps more words: it has no vocabulary, and spaCy's network, which costs a third of the
