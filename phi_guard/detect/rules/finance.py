@@ -36,8 +36,8 @@ RULES: Final = (
         entity="CREDIT_CARD",
         regex=rf"\b(?:{_BRAND})\b(?=\W{{0,3}}(?:card|credit|debit|number|ending|account|[\d*x]{{2}}))"
         rf"|(?:(?<=my\s)|(?<=the\s)|(?<=with\s)|(?<=by\s)|(?<=type\s)|(?<=type:\s))(?:{_BRAND})\b(?!\s(?:appl|interview|office))"
-        rf"|\A(?:{_BRAND})\Z",
-        hits=("visa ending in 4412", "pay with visa", "amex card", "visa"),
+        rf"|\A(?:{_BRAND})\Z|\bdiscover card\b",
+        hits=("visa ending in 4412", "pay with visa", "amex card", "visa", "it is a discover card"),
         misses=("visa application", "travel visa", "jcb digger"),
         score=0.2,
     ),

@@ -112,12 +112,12 @@ RULES: Final = (
     PatternRule(
         name="unit_in_words",
         entity="ADDRESS",
-        regex=r"\b(?:(?:room|apartment|apt\.?|suite|box|trailer|dorm|unit)(?:\snumber)?\s(?:one|two|three|four|five|six|seven|eight"
+        regex=r"\b(?:(?:room|apartment|apt\.?|suite|box|trailer|dorm|unit|sector|plot|flat|lot|bungalow)(?:\snumber)?\s(?:one|two|three|four|five|six|seven|eight"
         r"|nine|ten|eleven|twelve"
         r"|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
         r"(?:[\s-](?:oh|one|two|three|four|five|six|seven|eight|nine|hundred)){0,3}\b(?!\s(?:days?|weeks?|times|hours?|months?|years?))"
         r"|(?:apartment|apt\.?|suite)\s#?(?-i:[A-Z])\b(?!['’]))",
-        hits=("she is in room twelve", "apartment C", "box nine", "apt four oh two"),
+        hits=("she is in room twelve", "apartment C", "box nine", "apt four oh two", "sector five", "plot number nine"),
         misses=("room for one", "in the room two days", "apartment a bit far", "unit of blood"),
         score=0.5,
     ),
