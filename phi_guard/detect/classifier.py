@@ -31,7 +31,7 @@ OVERLAP: Final = 32
 """Word pieces that two windows share, so that each piece is judged once with 16 or more on either side."""
 
 BATCH: Final = 384
-"""Word pieces, padding included, in one run of the network; a larger batch falls out of the processor's cache and is slower."""
+"""Word pieces, padding included, in one run of the network; it bounds the memory of a run."""
 
 MAX_WINDOWS: Final = 48
 """Different windows of one text that are judged, about 17,000 characters of talk; what stands beyond counts as found, unread."""

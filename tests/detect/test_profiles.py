@@ -81,3 +81,19 @@ def test_the_policys_own_words_are_harmless():
     text = "they came by zxqvline today"
     assert [text[d.start : d.end] for d in layers("strict")["vocabulary"].find(text)] == ["zxqvline"]
     assert layers("strict", ["Zxqvline"])["vocabulary"].find(text) == ()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_many_texts_at_once_are_judged_as_each_alone(profile):
+    detector = open_detector(profile)
+    texts = [
+        "",
+        "knee pain",
+        "Ada Byron called",
+        "i have had a sore throat since yesterday",
+        "in autumn 2004",
+        "call 415-555-0134, Zoë",
+        "x" * 300,
+    ]
+    together = detector.find_many(texts)
+    assert [[(d.start, d.end) for d in each] for each in together] == [[(d.start, d.end) for d in detector.find(text)] for text in texts]

@@ -91,3 +91,26 @@ def test_an_unknown_profile_is_refused():
     """A misspelt profile is an error that names the two there are."""
     with pytest.raises(DetectorUnavailable, match="strict, balanced"):
         open_detector("lenient")
+
+
+def test_many_texts_keep_their_places():
+    """What is found in one text is never told of another, whether a part takes many texts at once or not."""
+
+    class Letters:
+        name = "letters"
+
+        def find(self, text):
+            return tuple(Detection(i, i + 1, "A", 1.0, "letters.a") for i, char in enumerate(text) if char == "a")
+
+    class Batched(Letters):
+        name = "batched"
+
+        def find_many(self, texts):
+            return [self.find(text) for text in texts]
+
+    texts = ["a", "", "xa", "xxa", "xxx"]
+    for parts in ((Letters(),), (Batched(),), (Letters(), Batched())):
+        detector = UnionDetector("u", parts)
+        found = detector.find_many(texts)
+        assert [[d.start for d in each] for each in found] == [[0], [], [1], [2], []]
+        assert found == [detector.find(text) for text in texts]
