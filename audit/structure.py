@@ -106,16 +106,23 @@ METADATA: Final[Mapping[str, Check]] = {
     "vad_type": among("server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"),
     **dict.fromkeys(("started_at", "ended_at"), TIME),
     **dict.fromkeys(("cost_usd",), _USD),
-    **dict.fromkeys(("loss_pct_max", "loss_pct_p50", "loss_pct_p95"), _PERCENT),
+    **dict.fromkeys([f"{side}_loss_pct_{at}" for side in ("agent", "client") for at in ("p50", "p95", "max")], _PERCENT),
+    **dict.fromkeys(
+        [f"{side}_{what}_{at}" for side in ("agent", "client") for what in ("rtt_ms", "jitter_ms") for at in ("p50", "p95", "max")], _MS
+    ),
+    **dict.fromkeys(("agent_quality_worst", "client_quality_worst"), among("excellent", "good", "poor", "lost", "unknown")),
+    **dict.fromkeys(("handoff", "interrupted"), _flag),
+    "transcription_s": within(0, 86_400),
     **dict.fromkeys(
         (
-            "audio_ms", "duration_ms", "jitter_ms_max", "jitter_ms_p50", "jitter_ms_p95", "rtt_ms_max", "rtt_ms_p50", "rtt_ms_p95",
-            "silence_ms", "tool_ms", "ttft_model_ms", "ttft_ms",
+            "audio_ms", "duration_ms", "greeting_ms", "loop_lag_ms", "silence_ms", "tool_ms", "ttft_model_ms", "ttft_ms",
         ),
         _MS,
     ),
     **dict.fromkeys(
         (
+            "agent_index", "agent_media_windows", "client_media_refused", "client_media_windows", "handoffs", "input_image_tokens",
+            "interruptions", "reconnects", "transcription_input_tokens", "transcription_output_tokens",
             "cached_tokens", "errors", "input_audio_tokens", "input_cut_chars", "input_text_tokens", "input_tokens",
             "output_audio_tokens", "output_cut_chars", "output_text_tokens", "output_tokens", "responses", "spans_delivered",
             "spans_dropped", "spans_offered", "spans_pending", "spans_withheld", "tool_calls", "turns",
@@ -125,7 +132,7 @@ METADATA: Final[Mapping[str, Check]] = {
 }  # fmt: skip
 """Metadata keys and what each may hold."""
 
-LABELS: Final = frozenset({"consent_version", "deployment", "ls_model_name", "withheld"})
+LABELS: Final = frozenset({"consent_version", "deployment", "ls_model_name", "transcription_model", "withheld"})
 """Metadata keys that hold a `LABEL`."""
 
 USAGE: Final[Mapping[str, Check]] = {

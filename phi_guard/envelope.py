@@ -34,7 +34,7 @@ ERROR_MESSAGES: Final = frozenset(
 )
 """The only error messages that exist. Exception text never leaves."""
 
-REASONS: Final = frozenset({"policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope"})
+REASONS: Final = frozenset({"policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope", "consent_refused"})
 """Why content can be withheld."""
 
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -56,15 +56,32 @@ _SID: Final = r"_(?!.*[0-9]{7})[A-Za-z0-9]{6,24}"
 _MS: Final = Number(0, 86_400_000)
 _COUNT: Final = Number(0, 10_000_000)
 _USD: Final = Number(0, 100_000)
+_QUALITY: Final = OneOf(frozenset({"excellent", "good", "poor", "lost", "unknown"}))
 
 OUTCOMES: Final = frozenset(
     {"answered", "resumed", "interrupted", "superseded", "failed", "open", "completed", "cancelled", "reconnected", "silent"}
 )
 
+MEDIA_SIDES: Final = ("agent", "client")
+"""Who measured the media: the agent against the media server, or the caller's browser against it."""
+
+MEDIA: Final[Mapping[str, Shape]] = {
+    f"{what}_{at}": shape
+    for what, shape in (("rtt_ms", _MS), ("jitter_ms", _MS), ("loss_pct", Number(0, 100)))
+    for at in ("p50", "p95", "max")
+}
+"""What is said of the media of one side, over the windows of a call."""
+
 METADATA: Final[Mapping[str, Shape]] = {
+    "agent_index": _COUNT,
+    "agent_media_windows": _COUNT,
+    "agent_quality_worst": _QUALITY,
     "agent_version": _VERSION,
     "audio_ms": _MS,
     "cached_tokens": _COUNT,
+    "client_media_refused": _COUNT,
+    "client_media_windows": _COUNT,
+    "client_quality_worst": _QUALITY,
     "consent": OneOf(frozenset({"granted", "refused", "not_asked"})),
     "consent_version": _LABEL,
     "cost_unknown": Flag(),
@@ -76,16 +93,17 @@ METADATA: Final[Mapping[str, Shape]] = {
     "error_message": OneOf(ERROR_MESSAGES),
     "error_type": OneOf(ERROR_TYPES),
     "errors": _COUNT,
+    "greeting_ms": _MS,
+    "handoff": Flag(),
+    "handoffs": _COUNT,
     "input_audio_tokens": _COUNT,
     "input_cut_chars": _COUNT,
+    "input_image_tokens": _COUNT,
     "input_text_tokens": _COUNT,
     "input_tokens": _COUNT,
-    "jitter_ms_max": _MS,
-    "jitter_ms_p50": _MS,
-    "jitter_ms_p95": _MS,
-    "loss_pct_max": Number(0, 100),
-    "loss_pct_p50": Number(0, 100),
-    "loss_pct_p95": Number(0, 100),
+    "interrupted": Flag(),
+    "interruptions": _COUNT,
+    "loop_lag_ms": _MS,
     "ls_model_name": _LABEL,
     "ls_provider": OneOf(frozenset({"azure"})),
     "origin": OneOf(frozenset({"vad", "commit", "text", "agent"})),
@@ -99,11 +117,9 @@ METADATA: Final[Mapping[str, Shape]] = {
     "reason": OneOf(
         frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed", "agent_lost", "unknown"})
     ),
+    "reconnects": _COUNT,
     "responses": _COUNT,
     "room_sid": Pattern("RM" + _SID),
-    "rtt_ms_max": _MS,
-    "rtt_ms_p50": _MS,
-    "rtt_ms_p95": _MS,
     "silence_ms": _MS,
     "spans_delivered": _COUNT,
     "spans_dropped": _COUNT,
@@ -116,12 +132,17 @@ METADATA: Final[Mapping[str, Shape]] = {
     "tool_calls": _COUNT,
     "tool_ms": _MS,
     "trace_id": UUID,
+    "transcription_input_tokens": _COUNT,
+    "transcription_model": _LABEL,
+    "transcription_output_tokens": _COUNT,
+    "transcription_s": Number(0, 86_400),
     "ttft_model_ms": _MS,
     "ttft_ms": _MS,
     "ttft_source": OneOf(frozenset({"azure_events", "state"})),
     "turns": _COUNT,
     "vad_type": OneOf(frozenset({"server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"})),
     "withheld": OneOf(REASONS),
+    **{f"{side}_{what}": shape for side in MEDIA_SIDES for what, shape in MEDIA.items()},
 }
 """Metadata keys and what each may hold. Two more hold counts: ``redactions`` (by policy field) and ``usage_metadata`` (`USAGE`)."""
 

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from tracing.faults import ToolFaults
 from tracing.identity import new_id
 from tracing.record import (
     TOOL_TEXT_MAX,
@@ -29,6 +26,7 @@ from tracing.record import (
     UserTurn,
 )
 from tracing.recorder import Recorder
+from tracing.tools import ToolRun, ToolTracker
 from tracing.turns import HANDLED, AnswerTurn, HeardTurn, TurnTracker
 
 Probe = Callable[[str, int], None]
@@ -38,19 +36,6 @@ CONSENTS: Final = frozenset({"granted", "refused", "not_asked"})
 _REASONS: Final = frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed"})
 # EventEmitter inspects a handler's signature at each emit; a ready one makes that a third of the cost.
 _ONE_ARGUMENT: Final = inspect.Signature([inspect.Parameter("event", inspect.Parameter.POSITIONAL_ONLY)])
-
-
-@dataclass(slots=True)
-class _RunningTool:
-    key: str
-    call_id: str
-    tool: str
-    arguments: str
-    start_ns: int
-    at: tuple[tuple[int, str], ...]
-    end_ns: int = 0
-    status: str = ""
-    output: str = ""
 
 
 class Call:
@@ -90,9 +75,7 @@ class Call:
         self._offered = self._turns = self._errors = 0
         self._started = self._ended = False
         self._tracker = TurnTracker(new_id, self._heard, self._answered)
-        self._tools: dict[str, _RunningTool] = {}
-        self._started_tools: deque[str] = deque(maxlen=64)
-        self._tool_faults = ToolFaults()
+        self._tools = ToolTracker(self._turn, self._tracker.add_tool, self._tool_done)
         self._undo: list[Callable[[], object]] = []
         self._hooked: set[int] = set()
 
@@ -106,8 +89,8 @@ class Call:
 
     def listen(self, session: Any) -> None:
         """Subscribe to an AgentSession and to the raw events of its models, before it starts."""
-        self._tool_faults.install()
-        self._undo.append(self._tool_faults.remove)
+        self._tools.install()
+        self._undo.append(self._tools.remove)
         self._hook_model(getattr(session, "llm", None))
         on: dict[str, Callable[[Any], None]] = {
             "agent_state_changed": self._on_agent_state,
@@ -207,36 +190,10 @@ class Call:
             self._hook_model(getattr(session.current_agent, "llm", None))
 
     def _on_tool(self, event: Any) -> None:
-        update, now = event.update, time.monotonic_ns()
-        if update.type == "tool_call_started":
-            self._started_tools.append(update.function_call.call_id)
-            self._tools[update.function_call.call_id] = self._begin_tool(update.function_call, now)
-        elif update.type == "tool_call_ended":
-            tool = self._tools.get(update.call_id)
-            if tool is not None:
-                tool.end_ns, tool.status = now, {"done": "ok"}.get(update.status, update.status)
-                tool.output = update.message or ""
-                self._tracker.add_tool(now - tool.start_ns)
-                if tool.status != "error":  # the class of an error is logged after this event: it waits for the batch's end
-                    self._tool_done(self._tools.pop(update.call_id))
+        self._tools.see(event, time.monotonic_ns())
 
     def _on_tools_done(self, event: Any) -> None:
-        for call in event.function_calls:
-            tool = self._tools.get(call.call_id)
-            if tool is not None and tool.status:
-                self._tool_done(self._tools.pop(call.call_id))
-            elif call.call_id not in self._started_tools:  # a tool that does not exist: the model made it up, and nothing ever started
-                tool = self._begin_tool(call, time.monotonic_ns())
-                tool.status = "error"
-                self._tool_done(tool)
-
-    def _begin_tool(self, call: Any, now: int) -> _RunningTool:
-        turn = self._tracker.answer or self._tracker.last
-        key = new_id()
-        path: tuple[tuple[int, str], ...] = ((self._wall_of(now), key),)
-        if turn is not None:
-            path = ((self._wall_of(turn.start_ns), turn.key), *path)
-        return _RunningTool(key, call.call_id, call.name, call.arguments, now, path)
+        self._tools.see_batch(event, time.monotonic_ns())
 
     def _on_close(self, event: Any) -> None:
         reason = str(getattr(event.reason, "value", event.reason))
@@ -270,22 +227,27 @@ class Call:
             **tokens,
         )
 
-    def _tool_done(self, tool: _RunningTool) -> None:
+    def _turn(self) -> tuple[int, str] | None:
+        turn = self._tracker.answer or self._tracker.last
+        return None if turn is None else (turn.start_ns, turn.key)
+
+    def _tool_done(self, tool: ToolRun) -> None:
         failed = tool.status == "error"
         self._errors += failed
         arguments, output = ("", "") if self._consent == "refused" else (tool.arguments, "" if failed else tool.output)
         self._emit(
             ToolCall,
-            tool.at[-1],
-            self._wall_of(tool.end_ns or time.monotonic_ns()),
-            below=tool.at[:-1],
+            (self._wall_of(tool.start_ns), tool.key),
+            self._wall_of(tool.end_ns),
+            below=() if tool.turn is None else ((self._wall_of(tool.turn[0]), tool.turn[1]),),
             tool=tool.tool,
-            status=tool.status or "cancelled",
+            status=tool.status,
             arguments=arguments[:TOOL_TEXT_MAX],
             output=output[:TOOL_TEXT_MAX],
             arguments_cut=max(0, len(arguments) - TOOL_TEXT_MAX),
             output_cut=max(0, len(output) - TOOL_TEXT_MAX),
-            error_type=(self._tool_faults.take(tool.call_id, tool.tool) or "UnknownError") if failed else "",
+            handoff=tool.handoff,
+            error_type=tool.error_type,
             error_message="tool_raised" if failed else "",
         )
 
@@ -306,9 +268,8 @@ class Call:
         """End what is open in the call; a fault in one must not keep the others, nor the call's own end."""
         self._try(self._find_caller)
         self._try(lambda: self._tracker.finish(time.monotonic_ns()))
-        for tool in list(self._tools.values()):
-            self._try(partial(self._tool_done, tool))
-        self._tools.clear()
+        for tool in self._tools.finish():
+            self._try(partial(self._tools.tell, tool))
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

@@ -65,10 +65,23 @@ class UserTurn(Record, frozen=True, kw_only=True, omit_defaults=True, tag="user_
 
 
 class AgentTurn(Record, frozen=True, kw_only=True, omit_defaults=True, tag="agent_turn"):
-    """``agent_turn``: the agent answered, with the sums over all its responses. Milliseconds and token counts."""
+    """``agent_turn``: the agent answered, with the sums over all its responses. Milliseconds and token counts.
+
+    Args:
+        agent_index: which agent of the session answered, counted from 0 by hand-offs.
+        interrupted: the caller broke in while the answer was heard, even if the model had long finished it.
+        loop_lag_ms: how late the event loop was around the first sound, which is in ``ttft_ms`` too.
+        greeting_ms: for a turn the agent began: from the request for a response to its first sound.
+        ttft_source: ``azure_events``, or ``state`` where the model tells no events and the agent's states had to do.
+        transcription_s: the caller's audio that another model transcribed and billed apart, seconds; or its tokens, beside it.
+    """
 
     outcome: str
     origin: str = "vad"
+    agent_index: int = 0
+    interrupted: bool = False
+    loop_lag_ms: float | None = None
+    greeting_ms: float | None = None
     ttft_ms: float | None = None
     ttft_source: str = ""
     ttft_model_ms: float | None = None
@@ -83,6 +96,12 @@ class AgentTurn(Record, frozen=True, kw_only=True, omit_defaults=True, tag="agen
     cached_audio: int = 0
     output_text: int = 0
     output_audio: int = 0
+    input_image: int = 0
+    cached_image: int = 0
+    transcription_model: str = ""
+    transcription_s: float = 0.0
+    transcription_input: int = 0
+    transcription_output: int = 0
     error_message: str = ""
 
 
@@ -92,6 +111,7 @@ class ToolCall(Record, frozen=True, kw_only=True, omit_defaults=True, tag="tool_
     Args:
         status: ``ok``, ``error`` or ``cancelled``.
         arguments_cut: characters that were cut off; likewise ``output_cut``.
+        handoff: the tool gave the call to another agent.
     """
 
     tool: str
@@ -100,6 +120,7 @@ class ToolCall(Record, frozen=True, kw_only=True, omit_defaults=True, tag="tool_
     output: str = ""
     arguments_cut: int = 0
     output_cut: int = 0
+    handoff: bool = False
     error_type: str = ""
     error_message: str = ""
 
@@ -110,6 +131,9 @@ class CallEnded(Record, frozen=True, kw_only=True, omit_defaults=True, tag="call
     reason: str
     turns: int = 0
     errors: int = 0
+    interruptions: int = 0
+    handoffs: int = 0
+    reconnects: int = 0
     offered: int = 0
     dropped: int = 0
 
@@ -122,7 +146,11 @@ class GuardrailClosed(Record, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class CallClosed(Record, frozen=True, kw_only=True, omit_defaults=True, tag="call_closed"):
-    """The end of the root: the relay adds cost and counts."""
+    """The end of the root: the relay adds cost and counts.
+
+    Args:
+        media: the summary of what `tracing.media` saw, by metadata key: numbers alone, and the worst quality as a word.
+    """
 
     reason: str
     room_sid: str = ""
@@ -130,6 +158,7 @@ class CallClosed(Record, frozen=True, kw_only=True, omit_defaults=True, tag="cal
     agent_version: str = ""
     vad_type: str = ""
     silence_ms: float | None = None
+    media: Annotated[dict[Name, float | Name], msgspec.Meta(max_length=40)] = {}
     offered: int = 0
     error_message: str = ""
 

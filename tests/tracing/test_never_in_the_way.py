@@ -158,7 +158,7 @@ def test_a_tool_that_cannot_be_told_of_does_not_keep_the_call_from_ending():
     """One fault costs one span."""
     records, session = Kept(), Session()
     call = tracing.attach(session, recorder=records)
-    call._tools["x"] = None
+    call._tools._running["x"] = None
     call.detach("user_initiated")
     assert [type(record) for record in records.all[-1:]] == [CallClosed]
     assert next(record for record in records.all if isinstance(record, CallEnded)).reason == "user_initiated"

@@ -110,6 +110,7 @@ def _metadata(record: AnyRecord) -> dict[str, object]:
                 "silence_ms": record.silence_ms,
                 "reason": record.reason,
                 "duration_ms": _span_ms(record),
+                **record.media,
             }
         case Consent() | GuardrailClosed():
             return {"consent": record.consent, "consent_version": record.consent_version}
@@ -124,6 +125,10 @@ def _metadata(record: AnyRecord) -> dict[str, object]:
             return {
                 "outcome": record.outcome,
                 "origin": record.origin,
+                "agent_index": record.agent_index,
+                "interrupted": record.interrupted,
+                "loop_lag_ms": _round(record.loop_lag_ms),
+                "greeting_ms": _round(record.greeting_ms),
                 "ttft_ms": _round(record.ttft_ms),
                 "ttft_source": record.ttft_source,
                 "ttft_model_ms": _round(record.ttft_model_ms),
@@ -140,14 +145,23 @@ def _metadata(record: AnyRecord) -> dict[str, object]:
                 "cached_tokens": record.cached_text + record.cached_audio,
                 "output_text_tokens": record.output_text,
                 "output_audio_tokens": record.output_audio,
+                "input_image_tokens": record.input_image or None,
+                "transcription_model": record.transcription_model,
+                "transcription_s": _round(record.transcription_s) or None,
+                "transcription_input_tokens": record.transcription_input or None,
+                "transcription_output_tokens": record.transcription_output or None,
             }
         case ToolCall():
             cuts = {"input_cut_chars": record.arguments_cut or None, "output_cut_chars": record.output_cut or None}
-            return {"status": record.status, "duration_ms": _span_ms(record), **cuts}
+            return {"status": record.status, "duration_ms": _span_ms(record), "handoff": record.handoff or None, **cuts}
         case CallEnded():
-            return {"reason": record.reason, "turns": record.turns, "errors": record.errors}
+            return {"reason": record.reason, **_counts(record)}
         case _:
             return {}
+
+
+def _counts(record: CallEnded) -> dict[str, object]:
+    return {name: getattr(record, name) for name in ("turns", "errors", "interruptions", "handoffs", "reconnects")}
 
 
 def _parse(text: str) -> object:
