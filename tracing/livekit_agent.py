@@ -11,29 +11,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from tracing.identity import new_id
-from tracing.record import (
-    TOOL_TEXT_MAX,
-    AgentTurn,
-    AnyRecord,
-    CallClosed,
-    CallEnded,
-    CallOpened,
-    Consent,
-    GuardrailClosed,
-    SessionStarted,
-    ToolCall,
-    UserTurn,
-)
+from tracing.hearing import Hearing
+from tracing.realtime import asking, deployment_of, hook
 from tracing.recorder import Recorder
 from tracing.tools import ToolRun, ToolTracker
-from tracing.turns import HANDLED, AnswerTurn, HeardTurn, TurnTracker
+from tracing.trace import Probe, Trace
+from tracing.turn import AnswerTurn
 
-Probe = Callable[[str, int], None]
-"""Told the name of an operation and the nanoseconds it took on the caller's thread."""
+__all__ = ["CONSENTS", "Call", "Probe"]
 
 CONSENTS: Final = frozenset({"granted", "refused", "not_asked"})
-_REASONS: Final = frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed"})
 # EventEmitter inspects a handler's signature at each emit; a ready one makes that a third of the cost.
 _ONE_ARGUMENT: Final = inspect.Signature([inspect.Parameter("event", inspect.Parameter.POSITIONAL_ONLY)])
 
@@ -45,10 +32,13 @@ class Call:
         recorder: where records go.
         consent: ``granted``, ``refused`` (then no tool payload is recorded) or ``not_asked``.
         consent_version: which text the caller agreed to, such as ``recording-v2``.
-        deployment: name of the model's deployment, for its price; read from the model when empty.
+        deployment: name of the session's model's deployment, for its price; read from the model when empty.
         agent_version: the agent's own version.
         job: the JobContext, for LiveKit's random ids of room and caller; their names hold phone numbers and are never read.
         probe: told what each operation cost; for measurements only.
+
+    Attributes:
+        media: what watches the line's quality, once the session has started in a room.
     """
 
     def __init__(
@@ -62,20 +52,19 @@ class Call:
         job: Any = None,
         probe: Probe | None = None,
     ) -> None:
-        self.id = new_id()
         self.faults = 0
-        self._recorder, self._probe = recorder, probe
-        self._consent = consent if consent in CONSENTS else "not_asked"
-        self._consent_version, self._deployment, self._agent_version = consent_version, deployment, agent_version
-        self._job, self._participant_sid = job, ""
-        self._room_sid = _text(getattr(getattr(getattr(job, "job", None), "room", None), "sid", ""))
-        self._mono, self._wall = time.monotonic_ns(), time.time_ns()
-        self._root = (self._wall, self.id)
-        self._guardrail = (self._wall, new_id())
-        self._offered = self._turns = self._errors = 0
-        self._started = self._ended = False
-        self._tracker = TurnTracker(new_id, self._heard, self._answered)
-        self._tools = ToolTracker(self._turn, self._tracker.add_tool, self._tool_done)
+        self.media: Any = None
+        self._recorder, self._probe, self._job = recorder, probe, job
+        self._consent, self._consent_version = consent if consent in CONSENTS else "not_asked", consent_version
+        self._refused_until = 0
+        self._deployment = deployment
+        room_sid = _text(getattr(getattr(getattr(job, "job", None), "room", None), "sid", ""))
+        self._trace = Trace(recorder, agent_version=agent_version, room_sid=room_sid, probe=probe)
+        self.id = self._trace.id
+        self._started = self._ended = self._fatal = False
+        self._failed_responses = 0
+        self._hearing = Hearing(self._subscribe, self._trace.heard, self._answered)
+        self._tools = ToolTracker(self._turn, _ignore, self._tool_done)
         self._undo: list[Callable[[], object]] = []
         self._hooked: set[int] = set()
 
@@ -84,23 +73,48 @@ class Call:
     def open(self) -> None:
         """Record that the call has begun."""
         self._recorder.open_call(self.id)
-        self._emit(CallOpened, self._root, room_sid=self._room_sid, agent_version=self._agent_version)
-        self._emit(Consent, self._guardrail, consent=self._consent, consent_version=self._consent_version)
+        self._trace.open(self._consent, self._consent_version)
 
     def listen(self, session: Any) -> None:
         """Subscribe to an AgentSession and to the raw events of its models, before it starts."""
+        self._hearing.session = session
         self._tools.install()
         self._undo.append(self._tools.remove)
-        self._hook_model(getattr(session, "llm", None))
+        self._try(lambda: self._hook_model(getattr(session, "llm", None), self._deployment))
         on: dict[str, Callable[[Any], None]] = {
+            "user_state_changed": self._on_user_state,
             "agent_state_changed": self._on_agent_state,
-            "conversation_item_added": lambda event: self._on_item(session, event),
+            "conversation_item_added": self._on_item,
             "tool_execution_updated": self._on_tool,
             "function_tools_executed": self._on_tools_done,
+            "error": self._on_error,
             "close": self._on_close,
         }
         for name, take in on.items():
             self._subscribe(session, name, take)
+
+    def consent(self, state: str, version: str = "") -> None:
+        """Say what the caller answered when asked during the call. Never raises.
+
+        From a refusal on, no tool's payload is recorded, not that of a tool that runs at that moment either. A later grant holds for tools
+        that start after it. What was recorded before stays; the trace's ``policy.guardrail`` ends with the last state.
+
+        Args:
+            state: ``granted``, ``refused`` or ``not_asked``; any other word is taken for a refusal, and counted as a fault.
+            version: which text was read out, such as ``recording-v2``; as before when empty.
+        """
+        try:
+            if state not in CONSENTS:
+                self.faults += 1
+                state = "refused"
+        except Exception:  # noqa: BLE001  # whatever was given, it is no consent
+            self.faults += 1
+            state = "refused"
+        if self._consent == "refused" and state != "refused":
+            self._refused_until = time.monotonic_ns()
+        self._consent = state
+        if isinstance(version, str) and version:
+            self._consent_version = version
 
     def detach(self, reason: str = "unknown") -> None:
         """End the call's trace now and stop listening. Ending twice ends once. Never raises."""
@@ -124,7 +138,7 @@ class Call:
 
     # -- subscriptions -------------------------------------------------------------------------------------------------------------
 
-    def _subscribe(self, emitter: Any, name: str, take: Callable[[Any], None]) -> None:
+    def _subscribe(self, emitter: Any, name: str, take: Callable[[Any], None]) -> Callable[[], object]:
         probe = self._probe
 
         def handle(event: Any, /) -> None:
@@ -140,60 +154,73 @@ class Call:
 
         handle.__signature__ = _ONE_ARGUMENT  # type: ignore[attr-defined]  # read by inspect.signature
         emitter.on(name, handle)
-        self._undo.append(lambda: emitter.off(name, handle))
+        listens = True
 
-    def _hook_model(self, model: Any) -> None:
-        """Listen to every realtime session this model will make, from its first event on."""
-        make = getattr(model, "session", None)
-        if not callable(make) or id(model) in self._hooked:
+        def undo() -> None:
+            nonlocal listens
+            if listens:
+                listens = False
+                emitter.off(name, handle)
+
+        self._undo.append(undo)
+        return undo
+
+    def _hook_model(self, model: Any, deployment: str = "") -> None:
+        """Listen to every realtime session this model will make for this call, from its first event on."""
+        if id(model) in self._hooked:
             return
-        self._hooked.add(id(model))
-        self._deployment = self._deployment or _deployment_of(model)
+        self._deployment = self._deployment or deployment_of(model)
+        hooked = hook(model, self.id, partial(self._meet, deployment or deployment_of(model) or self._deployment))
+        if hooked is not None:
+            self._hooked.add(id(model))  # the hook keeps the model, so that its id stays its own
+            self._undo.append(lambda: hooked.leave(self.id))
 
-        def session(*args: Any, **kwargs: Any) -> Any:
-            made = make(*args, **kwargs)
-            if self._ended:  # another call may have wrapped the same model after us, so that we are still asked
-                return made
-            try:
-                self._subscribe(made, "openai_server_event_received", self._on_server)
-                self._subscribe(made, "openai_client_event_queued", self._on_client)
-                self._subscribe(made, "session_reconnected", lambda _: self._tracker.reconnected(time.monotonic_ns()))
-            except Exception:  # noqa: BLE001  # the agent gets its session whatever becomes of ours
-                self.faults += 1
-            return made
-
-        def unhook() -> None:
-            if model.__dict__.get("session") is session:
-                del model.session
-
-        model.session = session
-        self._undo.append(unhook)
+    def _meet(self, deployment: str, made: Any, sure: bool) -> None:
+        if not self._ended:
+            self._try(lambda: self._hearing.meet(deployment, made, sure))
 
     # -- events --------------------------------------------------------------------------------------------------------------------
 
-    def _on_server(self, event: Mapping[str, object]) -> None:
-        if event.get("type") in HANDLED:
-            self._tracker.see_server(event, time.monotonic_ns())
-
-    def _on_client(self, event: Mapping[str, object]) -> None:
-        if event.get("type") == "input_audio_buffer.commit":
-            self._tracker.see_client("input_audio_buffer.commit", time.monotonic_ns())
+    def _on_user_state(self, event: Any) -> None:
+        self._hearing.user_became(str(event.new_state), _at(event))
 
     def _on_agent_state(self, event: Any) -> None:
         if not self._started and event.new_state != "initializing":
             self._started = True
             self._find_caller()
-            self._emit(SessionStarted, (self._wall, new_id()), self._wall_of(time.monotonic_ns()))
+            self._trace.started()
+            self._try(self._open_media)
+        self._hearing.agent_became(str(event.new_state), _at(event))
 
-    def _on_item(self, session: Any, event: Any) -> None:
-        if event.item.type == "agent_handoff":
-            self._hook_model(getattr(session.current_agent, "llm", None))
+    def _on_item(self, event: Any) -> None:
+        item = event.item
+        if item.type == "agent_handoff":
+            asking.set(self.id)
+            model = getattr(self._hearing.session.current_agent, "llm", None)
+            self._hook_model(model)
+            self._hearing.handed_off(time.monotonic_ns(), deployment_of(model) or self._deployment, first=item.old_agent_id is None)
+        elif item.type == "message" and item.role == "user":
+            self._hearing.said(item.id, time.monotonic_ns())
+        elif item.type == "message" and item.role == "assistant":
+            requests = item.metrics.get("provider_request_ids") if isinstance(item.metrics, Mapping) else None
+            self._hearing.played({item.id, *(requests or ())}, bool(item.interrupted))
 
     def _on_tool(self, event: Any) -> None:
         self._tools.see(event, time.monotonic_ns())
 
     def _on_tools_done(self, event: Any) -> None:
-        self._tools.see_batch(event, time.monotonic_ns())
+        now = time.monotonic_ns()
+        self._tools.see_batch(event, now)
+        if not event.has_tool_reply and not event.has_agent_handoff:
+            self._hearing.no_reply(now)
+
+    def _on_error(self, event: Any) -> None:
+        """LiveKit's errors, without what is normal: it keeps quiet about a cancellation that found nothing to cancel."""
+        self._fatal = self._fatal or getattr(event.error, "recoverable", True) is False
+        if self._failed_responses:
+            self._failed_responses -= 1  # LiveKit's word for a response that is counted with its turn
+        else:
+            self._trace.errors += 1
 
     def _on_close(self, event: Any) -> None:
         reason = str(getattr(event.reason, "value", event.reason))
@@ -201,55 +228,19 @@ class Call:
 
     # -- records -------------------------------------------------------------------------------------------------------------------
 
-    def _heard(self, turn: HeardTurn) -> None:
-        self._turns += 1
-        place, end = (self._wall_of(turn.start_ns), new_id()), self._wall_of(turn.end_ns)
-        self._emit(UserTurn, place, end, audio_ms=turn.audio_ms, outcome="completed")
-
     def _answered(self, turn: AnswerTurn) -> None:
-        self._errors += bool(turn.error_message)
-        tokens: dict[str, Any] = dict(turn.tokens)
-        self._emit(
-            AgentTurn,
-            (self._wall_of(turn.start_ns), turn.key),
-            self._wall_of(turn.end_ns),
-            outcome=turn.outcome,
-            origin=turn.origin,
-            ttft_ms=_ms(turn.ttft_ns),
-            ttft_source="azure_events" if turn.ttft_ns is not None else "",
-            ttft_model_ms=_ms(turn.model_ttft_ns),
-            first_audio_ns=self._wall_of(turn.first_audio_ns) if turn.first_audio_ns else 0,
-            tool_ms=turn.tool_ns / 1e6,
-            responses=turn.responses,
-            tool_calls=turn.tool_calls,
-            deployment=self._deployment,
-            error_message=turn.error_message,
-            **tokens,
-        )
+        self._trace.errors += bool(turn.error_message)
+        self._failed_responses += turn.error_message == "response_failed"
+        self._trace.answered(turn)
 
     def _turn(self) -> tuple[int, str] | None:
-        turn = self._tracker.answer or self._tracker.last
+        turn = self._hearing.turn(time.monotonic_ns())
         return None if turn is None else (turn.start_ns, turn.key)
 
     def _tool_done(self, tool: ToolRun) -> None:
-        failed = tool.status == "error"
-        self._errors += failed
-        arguments, output = ("", "") if self._consent == "refused" else (tool.arguments, "" if failed else tool.output)
-        self._emit(
-            ToolCall,
-            (self._wall_of(tool.start_ns), tool.key),
-            self._wall_of(tool.end_ns),
-            below=() if tool.turn is None else ((self._wall_of(tool.turn[0]), tool.turn[1]),),
-            tool=tool.tool,
-            status=tool.status,
-            arguments=arguments[:TOOL_TEXT_MAX],
-            output=output[:TOOL_TEXT_MAX],
-            arguments_cut=max(0, len(arguments) - TOOL_TEXT_MAX),
-            output_cut=max(0, len(output) - TOOL_TEXT_MAX),
-            handoff=tool.handoff,
-            error_type=tool.error_type,
-            error_message="tool_raised" if failed else "",
-        )
+        if tool.turn is not None:
+            self._hearing.tool_ran(tool.turn[1], tool.start_ns, tool.end_ns)
+        self._trace.tool(tool, content=self._consent != "refused" and tool.start_ns >= self._refused_until)
 
     def _finish(self, reason: str, error: str) -> None:
         if self._ended:
@@ -266,10 +257,12 @@ class Call:
 
     def _end_open(self) -> None:
         """End what is open in the call; a fault in one must not keep the others, nor the call's own end."""
+        now = time.monotonic_ns()
         self._try(self._find_caller)
-        self._try(lambda: self._tracker.finish(time.monotonic_ns()))
         for tool in self._tools.finish():
             self._try(partial(self._tools.tell, tool))
+        for finish in self._hearing.finish(now):
+            self._try(finish)
 
     def _try(self, act: Callable[[], object]) -> None:
         try:
@@ -278,56 +271,47 @@ class Call:
             self.faults += 1
 
     def _close_trace(self, reason: str, error: str) -> None:
-        end = self._wall_of(time.monotonic_ns())
-        if not self._started:
-            self._emit(SessionStarted, (self._wall, new_id()), end)
-        reason = reason if reason in _REASONS else "unknown"
-        self._errors += bool(error)
-        offered = self._offered + 3  # the three records below count themselves
-        self._emit(CallEnded, (end, new_id()), end, reason=reason, turns=self._turns, errors=self._errors, offered=offered)
-        self._emit(GuardrailClosed, self._guardrail, end, consent=self._consent, consent_version=self._consent_version)
-        self._emit(
-            CallClosed,
-            self._root,
-            end,
-            reason=reason,
-            room_sid=self._room_sid,
-            participant_sid=self._participant_sid,
-            agent_version=self._agent_version,
-            vad_type=self._tracker.vad_type,
-            silence_ms=self._tracker.silence_ms,
-            offered=offered,
-            error_message=error,
+        self._trace.errors += bool(error) and not self._fatal  # an error that ended the session was counted when it came
+        line = self._hearing.line
+        media: dict[str, float | str] = {}
+        if self.media is not None:
+            self._try(lambda: media.update(self.media.close()))
+        self._trace.close(
+            reason,
+            error,
+            (self._consent, self._consent_version),
+            handoffs=self._hearing.handoffs,
+            reconnects=self._hearing.reconnects,
+            vad_type="unknown" if line is None else line.tracker.vad_type,
+            silence_ms=None if line is None else line.tracker.silence_ms,
+            media=media,
         )
+
+    def _open_media(self) -> None:
+        """Watch the line's quality, in a job that has a room. Where that cannot be done, the call is traced all the same."""
+        room = getattr(self._job, "room", None)
+        if room is None:
+            return
+        from tracing.media import Media  # noqa: PLC0415  # only agents in a room need it
+
+        self.media = Media(room)
+        self.media.open()
 
     def _find_caller(self) -> None:
         """The caller's random id, while the caller is in the room."""
         others = getattr(getattr(self._job, "room", None), "remote_participants", None)
-        if not self._participant_sid and isinstance(others, Mapping) and others:
-            self._participant_sid = _text(getattr(next(iter(others.values())), "sid", ""))
-
-    def _emit(
-        self, kind: type[AnyRecord], place: tuple[int, str], end_ns: int = 0, /, *, below: tuple[tuple[int, str], ...] = (), **facts: Any
-    ) -> None:
-        began = time.perf_counter_ns() if self._probe is not None else 0
-        at = (place,) if place[1] == self.id else (self._root, *below, place)
-        self._offered += 1
-        self._recorder.record(kind(call=self.id, id=place[1], at=at, end_ns=end_ns, **facts))
-        if self._probe is not None:
-            self._probe("record", time.perf_counter_ns() - began)
-
-    def _wall_of(self, monotonic_ns: int) -> int:
-        """The wall clock's time of a monotonic instant, by the pair taken when the call began: a stepped clock moves nothing in a trace."""
-        return self._wall + (monotonic_ns - self._mono)
+        if not self._trace.participant_sid and isinstance(others, Mapping) and others:
+            self._trace.participant_sid = _text(getattr(next(iter(others.values())), "sid", ""))
 
 
-def _ms(ns: int | None) -> float | None:
-    return None if ns is None else ns / 1e6
+def _at(event: Any) -> int:
+    """The monotonic time of a session event, which carries the wall clock's and may be dated back."""
+    return time.monotonic_ns() - max(0, int((time.time() - event.created_at) * 1e9))
+
+
+def _ignore(_: int) -> None:
+    """A tool's time is taken with its span."""
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _deployment_of(model: Any) -> str:
-    return _text(getattr(getattr(model, "_opts", None), "azure_deployment", None))

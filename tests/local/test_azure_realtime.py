@@ -211,6 +211,30 @@ def test_a_failed_response_says_so() -> None:
     converse(play, CallScript(turns=((Fail("server_error_503"),),)))
 
 
+def test_an_incomplete_response_says_why() -> None:
+    """The script's code is its reason; the truth knows it as incomplete."""
+
+    async def play(line: Line, _: AzureRealtime) -> None:
+        await line.send("response.create")
+        done = (await line.until("response.done"))[-1]["response"]
+        assert (done["status"], done["status_details"]) == ("incomplete", {"type": "incomplete", "reason": "content_filter"})
+
+    azure = converse(play, CallScript(turns=((Fail("content_filter", status="incomplete"),),)))
+    assert azure.connections[0].truth[-1].status == "incomplete"
+
+
+def test_a_stop_is_told_again_where_the_script_says_so() -> None:
+    """The same event twice on the wire, once in the truth."""
+
+    async def play(line: Line, _: AzureRealtime) -> None:
+        await line.speak(LOUD, QUIET, QUIET)
+        stops = [event for event in await line.until("response.done") if event["type"].endswith("speech_stopped")]
+        assert [(stop["item_id"], stop["audio_end_ms"]) for stop in stops] == [(stops[0]["item_id"], 300)] * 2
+
+    azure = converse(play, CallScript(turns=((Say("Yes.", 100, 200),),), stop_again_after_ms=30))
+    assert [moment.event for moment in azure.connections[0].truth].count("speech_stopped") == 1
+
+
 @pytest.mark.parametrize(
     ("path", "dialect", "added", "audio"),
     [

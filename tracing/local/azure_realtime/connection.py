@@ -66,7 +66,7 @@ class Moment:
         event: ``speech_started``, ``speech_stopped``, ``response.created``, ``first_audio`` or ``response.done``.
         at_s: `time.monotonic` just before the event went on the wire; the same clock for every process of this host.
         response_id: the response, or empty for the caller's speech.
-        status: of ``response.done``: ``completed``, ``cancelled`` or ``failed``; else empty.
+        status: of ``response.done``: ``completed``, ``cancelled``, ``failed`` or ``incomplete``; else empty.
     """
 
     event: str
@@ -202,10 +202,17 @@ class Connection:
         self._speaking, self._quiet_ms = False, 0
         self._note("speech_stopped")
         # OpenAI's reference: audio_end_ms includes the silence that ended the turn.
-        await self._send("input_audio_buffer.speech_stopped", audio_end_ms=self._heard_ms, item_id=self._item)
+        stop: Event = {"audio_end_ms": self._heard_ms, "item_id": self._item}
+        await self._send("input_audio_buffer.speech_stopped", **stop)
+        if self._cue.script.stop_again_after_ms is not None:
+            self._spawn(self._stop_again(stop, self._cue.script.stop_again_after_ms))
         await self._commit({})
         if (self._vad or {}).get("create_response", True) and self._response is None:
             self._respond(None)
+
+    async def _stop_again(self, stop: Event, after_ms: int) -> None:
+        await asyncio.sleep(after_ms / 1000)
+        await self._send("input_audio_buffer.speech_stopped", **stop)
 
     async def _commit(self, _: Event) -> None:
         item, self._item = self._item or _new_id("item"), None
@@ -256,9 +263,12 @@ class Connection:
         await self._send("response.created", response=self._describe(response, "in_progress", None, done=False))
         for step in turn:
             match step:
-                case Fail(code, message):
+                case Fail(code, message, "failed"):
                     error = {"type": "server_error", "code": code, "message": message}
                     await self._finish(response, "failed", {"type": "failed", "error": error})
+                    return
+                case Fail(code, _, status):
+                    await self._finish(response, status, {"type": status, "reason": code})
                     return
                 case Call():
                     await asyncio.sleep(step.after_ms / 1000)

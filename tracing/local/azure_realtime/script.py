@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The response ends as failed, as it does when a rate limit is hit.
+    """The response ends as failed, as it does when a rate limit is hit, or as incomplete.
 
     Args:
-        code: the error's code on the wire.
-        message: the error's text on the wire.
+        code: the error's code on the wire; of an incomplete response its reason, such as ``content_filter``.
+        message: the error's text on the wire; an incomplete response has none.
+        status: ``failed`` or ``incomplete``.
     """
 
     code: str = "rate_limit_exceeded"
     message: str = "Rate limit reached"
+    status: Literal["failed", "incomplete"] = "failed"
 
 
 Step: TypeAlias = Say | Call | Fail
@@ -124,6 +126,7 @@ class CallScript:
         key: the ``api-key`` the caller will present, if this script is for that caller alone; it then goes on where it
             stood when that caller connects again. Without a key, scripts are given out in the order of connection.
         created_after_ms: from the end of speech, or the client's request, to ``response.created``.
+        stop_again_after_ms: tell the end of each of the caller's turns a second time, so long after the first; None tells it once.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -131,6 +134,7 @@ class CallScript:
     usage: tuple[Usage, ...] = ()
     key: str | None = None
     created_after_ms: int = 0
+    stop_again_after_ms: int | None = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,180 @@
+"""What happened in a call becomes records, on one clock and under one trace id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from tracing.identity import new_id
+from tracing.record import (
+    TOOL_TEXT_MAX,
+    AgentTurn,
+    AnyRecord,
+    CallClosed,
+    CallEnded,
+    CallOpened,
+    Consent,
+    GuardrailClosed,
+    SessionStarted,
+    ToolCall,
+    UserTurn,
+)
+from tracing.recorder import Recorder
+from tracing.tools import ToolRun
+from tracing.turn import AnswerTurn, HeardTurn
+
+Probe = Callable[[str, int], None]
+"""Told the name of an operation and the nanoseconds it took on the caller's thread."""
+
+_REASONS: Final = frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed"})
+
+
+class Trace:
+    """The records of one call, from its beginning, which is now.
+
+    Args:
+        recorder: where they go.
+        agent_version: the agent's own version.
+        room_sid: LiveKit's random id of the room.
+        probe: told what each record cost; for measurements only.
+
+    Attributes:
+        errors: turns, tools and whatever else went wrong so far.
+        participant_sid: LiveKit's random id of the caller, once known.
+    """
+
+    def __init__(self, recorder: Recorder, *, agent_version: str, room_sid: str, probe: Probe | None) -> None:
+        self.id = new_id()
+        self.errors = 0
+        self.participant_sid = ""
+        self._recorder, self._agent_version, self._room_sid, self._probe = recorder, agent_version, room_sid, probe
+        self._mono, self._wall = time.monotonic_ns(), time.time_ns()
+        self._root = (self._wall, self.id)
+        self._guardrail = (self._wall, new_id())
+        self._offered = self._turns = self._interruptions = 0
+        self._started = False
+
+    def open(self, consent: str, consent_version: str) -> None:
+        """The call has begun."""
+        self._emit(CallOpened, self._root, room_sid=self._room_sid, agent_version=self._agent_version)
+        self._emit(Consent, self._guardrail, consent=consent, consent_version=consent_version)
+
+    def started(self) -> None:
+        """The session is up; told once."""
+        if not self._started:
+            self._started = True
+            self._emit(SessionStarted, (self._wall, new_id()), self._wall_of(time.monotonic_ns()))
+
+    def heard(self, turn: HeardTurn) -> None:
+        """The caller has spoken."""
+        self._turns += 1
+        place, end = (self._wall_of(turn.start_ns), new_id()), self._wall_of(turn.end_ns)
+        self._emit(UserTurn, place, end, audio_ms=turn.audio_ms, outcome="completed")
+
+    def answered(self, turn: AnswerTurn) -> None:
+        """The agent has answered."""
+        self._interruptions += turn.interrupted
+        tokens: dict[str, Any] = dict(turn.tokens)
+        self._emit(
+            AgentTurn,
+            (self._wall_of(turn.start_ns), turn.key),
+            self._wall_of(turn.end_ns),
+            outcome=turn.outcome,
+            origin=turn.origin,
+            agent_index=turn.agent_index,
+            interrupted=turn.interrupted,
+            loop_lag_ms=_ms(turn.lag_ns),
+            greeting_ms=_ms(turn.greeting_ns),
+            ttft_ms=_ms(turn.ttft_ns),
+            ttft_source=turn.source if turn.ttft_ns is not None or turn.source == "state" else "",
+            ttft_model_ms=_ms(turn.model_ttft_ns),
+            first_audio_ns=self._wall_of(turn.first_audio_ns) if turn.first_audio_ns else 0,
+            tool_ms=turn.tool_ns / 1e6,
+            responses=turn.responses,
+            tool_calls=turn.tool_calls,
+            deployment=turn.deployment,
+            transcription_model=turn.transcription_model,
+            error_message=turn.error_message,
+            **tokens,
+        )
+
+    def tool(self, tool: ToolRun, *, content: bool) -> None:
+        """A tool has ended. Without ``content`` nothing is recorded of what it was given and what it gave."""
+        failed = tool.status == "error"
+        self.errors += failed
+        arguments, output = (tool.arguments, "" if failed else tool.output) if content else ("", "")
+        self._emit(
+            ToolCall,
+            (self._wall_of(tool.start_ns), tool.key),
+            self._wall_of(tool.end_ns),
+            below=() if tool.turn is None else ((self._wall_of(tool.turn[0]), tool.turn[1]),),
+            tool=tool.tool,
+            status=tool.status,
+            arguments=arguments[:TOOL_TEXT_MAX],
+            output=output[:TOOL_TEXT_MAX],
+            arguments_cut=max(0, len(arguments) - TOOL_TEXT_MAX),
+            output_cut=max(0, len(output) - TOOL_TEXT_MAX),
+            handoff=tool.handoff,
+            error_type=tool.error_type,
+            error_message="tool_raised" if failed else "",
+        )
+
+    def close(self, reason: str, error: str, consent: tuple[str, str], *, handoffs: int, reconnects: int, **facts: Any) -> None:
+        """The call is over.
+
+        Args:
+            reason: LiveKit's reason; one that is not known is ``unknown``.
+            error: code of what ended it, or nothing.
+            consent: the last consent that was given, and the version of its text.
+            handoffs: how often an agent gave the call to another.
+            reconnects: how often the connection to a model was made anew.
+            facts: what else `CallClosed` tells: ``vad_type``, ``silence_ms``, ``media``.
+        """
+        self.started()
+        end = self._wall_of(time.monotonic_ns())
+        reason = reason if reason in _REASONS else "unknown"
+        offered = self._offered + 3  # the three records below count themselves
+        self._emit(
+            CallEnded,
+            (end, new_id()),
+            end,
+            reason=reason,
+            turns=self._turns,
+            errors=self.errors,
+            interruptions=self._interruptions,
+            handoffs=handoffs,
+            reconnects=reconnects,
+            offered=offered,
+        )
+        self._emit(GuardrailClosed, self._guardrail, end, consent=consent[0], consent_version=consent[1])
+        self._emit(
+            CallClosed,
+            self._root,
+            end,
+            reason=reason,
+            room_sid=self._room_sid,
+            participant_sid=self.participant_sid,
+            agent_version=self._agent_version,
+            offered=offered,
+            error_message=error,
+            **facts,
+        )
+
+    def _emit(
+        self, kind: type[AnyRecord], place: tuple[int, str], end_ns: int = 0, /, *, below: tuple[tuple[int, str], ...] = (), **facts: Any
+    ) -> None:
+        began = time.perf_counter_ns() if self._probe is not None else 0
+        at = (place,) if place[1] == self.id else (self._root, *below, place)
+        self._offered += 1
+        self._recorder.record(kind(call=self.id, id=place[1], at=at, end_ns=end_ns, **facts))
+        if self._probe is not None:
+            self._probe("record", time.perf_counter_ns() - began)
+
+    def _wall_of(self, monotonic_ns: int) -> int:
+        """The wall clock's time of a monotonic instant, by the pair taken when the call began: a stepped clock moves nothing in a trace."""
+        return self._wall + (monotonic_ns - self._mono)
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e6
