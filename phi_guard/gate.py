@@ -92,6 +92,16 @@ class Gate:
             pass
         return Withheld(reason, self._skeleton(payload, reason))
 
+    def withhold(self, payload: Payload, reason: str) -> Withheld:
+        """Withhold a payload's content unjudged, whatever it holds: for what may not be recorded at all. Never raises.
+
+        Args:
+            payload: what may not leave; it is not changed.
+            reason: out of `REASONS`, such as ``consent_refused``; ``gate_fault`` stands for any other.
+        """
+        known = next((one for one in REASONS if type(reason) is str and one == reason), "gate_fault")
+        return Withheld(known, self._skeleton(payload, known))
+
     def restore(self, *, kind: str, name: str, body: bytes, policy: str, seal: bytes) -> Cleared:
         """Know cleared bytes again after storage.
 

@@ -29,6 +29,8 @@ from tracing.record import (
 
 CREATE: Final = "create"
 UPDATE: Final = "update"
+STATE: Final = "state"
+"""The ``ttft_source`` of a turn whose model told no events."""
 
 _NAMES: Final[Mapping[type[AnyRecord], tuple[str, str, str]]] = {
     CallOpened: ("voice_session", "chain", CREATE),
@@ -48,7 +50,12 @@ def op_of(record: AnyRecord) -> str:
 
 
 def cost_of(turn: AgentTurn, pricing: Pricing | None) -> Decimal | None:
-    """USD of an agent turn by the price list; None when the deployment's price is unknown."""
+    """USD of an agent turn by the price list, the caller's transcription with it; None when a part of it has no known price.
+
+    A turn that used nothing costs 0, whatever its deployment; one that was only seen in the agent's states told nothing of what it used.
+    """
+    if turn.ttft_source == STATE:
+        return None
     usage = TokenUsage(
         input_text=turn.input_text,
         input_audio=turn.input_audio,
@@ -56,8 +63,31 @@ def cost_of(turn: AgentTurn, pricing: Pricing | None) -> Decimal | None:
         cached_audio=turn.cached_audio,
         output_text=turn.output_text,
         output_audio=turn.output_audio,
+        input_image=turn.input_image,
+        cached_image=turn.cached_image,
     )
-    return pricing.price(turn.deployment, usage) if pricing is not None else None
+    heard = (turn.transcription_s, turn.transcription_input, turn.transcription_output)
+    model: Decimal | None = Decimal(0)
+    transcription: Decimal | None = Decimal(0)
+    if usage != TokenUsage():
+        model = pricing.price(turn.deployment, usage) if pricing is not None else None
+    if any(heard):
+        seconds, read, written = heard
+        name = turn.transcription_model
+        transcription = (
+            pricing.price_transcription(name, seconds=seconds, tokens_in=read, tokens_out=written) if pricing is not None else None
+        )
+    return None if model is None or transcription is None else model + transcription
+
+
+def is_billed(turn: AgentTurn) -> bool:
+    """Whether a turn has a cost to tell, or one that is not known."""
+    return bool(turn.responses or turn.transcription_s or any(tokens_of(turn)) or turn.transcription_input or turn.ttft_source == STATE)
+
+
+def tokens_of(turn: AgentTurn) -> tuple[int, int]:
+    """Tokens the model read and wrote in a turn, of every class; what another model transcribed is not among them."""
+    return turn.input_text + turn.input_audio + turn.input_image, turn.output_text + turn.output_audio
 
 
 def payload_of(record: AnyRecord, *, project: str, env: str, facts: Mapping[str, object]) -> Payload:
@@ -138,11 +168,11 @@ def _metadata(record: AnyRecord) -> dict[str, object]:
                 "deployment": record.deployment,
                 "ls_provider": "azure",
                 "ls_model_name": record.deployment,
-                "input_tokens": record.input_text + record.input_audio,
-                "output_tokens": record.output_text + record.output_audio,
+                "input_tokens": tokens_of(record)[0],
+                "output_tokens": tokens_of(record)[1],
                 "input_text_tokens": record.input_text,
                 "input_audio_tokens": record.input_audio,
-                "cached_tokens": record.cached_text + record.cached_audio,
+                "cached_tokens": record.cached_text + record.cached_audio + record.cached_image,
                 "output_text_tokens": record.output_text,
                 "output_audio_tokens": record.output_audio,
                 "input_image_tokens": record.input_image or None,
