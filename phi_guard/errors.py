@@ -4,9 +4,11 @@ PhiGuardError
 ├── PolicyError           the policy file cannot be used; `.faults` lists every reason
 ├── DetectorUnavailable   a detector cannot start (a missing model, a broken install)
 ├── SealBroken            stored bytes are not what a gate cleared
+├── DisclosureUnwritable  the disclosure log cannot take an entry, so nothing may be sent
 └── DeliveryError         a sink did not take a batch
     ├── DeliveryRefused   it never will: do not send the same bytes again
-    └── DeliveryHalted    it refuses us (key, plan, region): stop sending and tell a person
+    ├── DeliveryHalted    it refuses us (key, plan, region): stop sending and tell a person
+    └── LeakSeen          the last look met an identifier: nothing was sent, turn the switch off
 """
 
 from __future__ import annotations
@@ -54,3 +56,21 @@ class DeliveryRefused(DeliveryError):
 
 class DeliveryHalted(DeliveryError):
     """The sink refuses us (401, 403) or is not there (404, 405): nothing more may be sent until a person has looked."""
+
+
+class LeakSeen(DeliveryError):
+    """The last look over the final bytes met an identifier. Not one byte of them was sent.
+
+    Args:
+        rule: name of the pattern rule, never what it met.
+        spans: ids of the spans that hold it; empty where it was met outside them.
+    """
+
+    def __init__(self, rule: str, spans: Iterable[str] = ()) -> None:
+        self.rule = rule
+        self.spans = frozenset(spans)
+        super().__init__(f"last_look_{rule}")
+
+
+class DisclosureUnwritable(PhiGuardError):
+    """The disclosure log cannot take an entry; the message names the file and the reason. What is not written down is not sent."""

@@ -181,6 +181,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         dropped: records this recorder had to drop since it began, by reason; cumulative.
         offered: records it was offered since it began; cumulative.
         open_calls: trace ids that are still going on, so that a sender's death can be noticed.
+        acked: records a relay has acknowledged since this recorder began; cumulative.
     """
 
     sender: Name
@@ -189,6 +190,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     offered: Count = 0
     dropped: dict[Name, Count] = {}
     open_calls: list[str] = []
+    acked: Count | None = None
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):

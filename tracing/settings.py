@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from phi_guard.runtime import runtime_dir
+from phi_guard.runtime import runtime_dir, where_state_is
 
 ENDPOINT: Final = "https://api.smith.langchain.com"
 SOCKET: Final = "relay.sock"
@@ -16,27 +16,39 @@ SOCKET_PATH_MAX: Final = 100
 """A unix socket's path holds 107 bytes on Linux and 103 on macOS (sys/un.h)."""
 
 
+OUTBOX_MAX_MB: Final = 512.0
+"""Some 300,000 operations."""
+OUTBOX_TTL_H: Final = 72.0
+"""A weekend without LangSmith loses nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the relay runs, under which policy, and to whom it sends.
 
     Args:
-        runtime: private directory of socket, outbox, log and key.
+        runtime: private directory of socket, log and switch.
+        state: private directory of what outlives a reboot: outbox, key and disclosure log. Nobody but the relay makes or opens it.
         policy: the policy file; empty for the shipped ``clinic.yaml``.
         env: ``dev`` or ``prod``.
         project: LangSmith project.
         endpoint: LangSmith API.
         pricing: price list; empty for the shipped ``pricing.yaml``.
         switch: file of the roll-back switch.
+        outbox_max_bytes: how much may wait in the outbox.
+        outbox_ttl_s: for how long, seconds.
     """
 
     runtime: Path
+    state: Path
     policy: str
     env: str
     project: str
     endpoint: str
     pricing: str
     switch: Path
+    outbox_max_bytes: int
+    outbox_ttl_s: float
 
     @property
     def address(self) -> str:
@@ -52,12 +64,13 @@ def read_settings(
     project: str | None = None,
     endpoint: str | None = None,
     pricing: str | os.PathLike[str] | None = None,
+    state: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settings out of arguments, environment and defaults.
 
     Raises:
-        ValueError: a setting is out of its closed list, or the runtime directory's path is too long for a socket.
+        ValueError: a setting is out of its closed list or no number, or the runtime directory's path is too long for a socket.
         RuntimeDirectoryError: the runtime directory cannot be made, or is not ours alone.
     """
     given = os.environ if environ is None else environ
@@ -71,10 +84,25 @@ def read_settings(
         raise ValueError(msg)
     return Settings(
         runtime=where,
+        state=Path(state).absolute() if state else where_state_is(where, given),
         policy=str(policy or given.get("PHI_GUARD_POLICY") or ""),
         env=chosen,
         project=project or given.get("PHI_GUARD_PROJECT") or f"medical-voice-agent-{chosen}",
         endpoint=endpoint or given.get("LANGSMITH_ENDPOINT") or ENDPOINT,
         pricing=str(pricing or given.get("PHI_GUARD_PRICING") or ""),
         switch=Path(given.get("PHI_GUARD_SWITCH") or where / "switch.json"),
+        outbox_max_bytes=int(_number(given, "PHI_GUARD_OUTBOX_MAX_MB", OUTBOX_MAX_MB) * 1024 * 1024),
+        outbox_ttl_s=_number(given, "PHI_GUARD_OUTBOX_TTL_H", OUTBOX_TTL_H) * 3600,
     )
+
+
+def _number(given: Mapping[str, str], name: str, default: float) -> float:
+    text = given.get(name) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        msg = f"{name}: write a number above 0, such as {default:g}"
+        raise ValueError(msg)
+    return number

@@ -215,6 +215,16 @@ class Policy:
         for slot, value in (("_below", below), ("_tops", tops), ("names", frozenset({*self.fields, *named}))):
             object.__setattr__(self, slot, value)
 
+    @property
+    def listed(self) -> frozenset[str]:
+        """Every text the policy itself writes down as no one's: safe values, and the members of the closed lists that kept fields have."""
+        rules = [
+            *self.fields.values(),
+            *(rule for tool in self.tools.values() for branch in tool.paths.values() for rule in _rules(branch)),
+        ]
+        members = (rule.shape.values for rule in rules if isinstance(rule.shape, OneOf))
+        return frozenset().union(*(rule.safe_values for rule in rules), *members)
+
     def top(self, tool: str, side: Side) -> Keys:
         """The keys at the top of a tool's side; none for a tool the policy does not name.
 
@@ -262,6 +272,13 @@ def _names(branch: Branch) -> Iterator[str]:
         yield from _names(inner)
     if branch.items is not None:
         yield from _names(branch.items)
+
+
+def _rules(branch: Branch) -> Iterator[Rule]:
+    if branch.rule is not None:
+        yield branch.rule
+    for inner in (*branch.keys.values(), *([branch.items] if branch.items is not None else ())):
+        yield from _rules(inner)
 
 
 _NO_KEYS: Final = Keys({})

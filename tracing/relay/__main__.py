@@ -10,6 +10,7 @@ import argparse
 import os
 import resource
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -21,15 +22,23 @@ import zmq
 
 from phi_guard.errors import DetectorUnavailable, PhiGuardError, PolicyError
 from phi_guard.gate import Gate
+from phi_guard.last_look import LastLook
 from phi_guard.outbound.langsmith import LangSmithSink
 from phi_guard.policy import load_policy, shipped
+from phi_guard.runtime import keep_private, state_dir
 from phi_guard.switch import FileSwitch
 from tracing.cost import Pricing, load_pricing
-from tracing.relay.intake import LOST_S, Intake
-from tracing.relay.outbox import Outbox, OutboxUnusable
+from tracing.relay import log
+from tracing.relay.clock import Hands
+from tracing.relay.database import put_aside
+from tracing.relay.intake import Intake
+from tracing.relay.log import say
+from tracing.relay.outbox import Limits, Outbox, OutboxUnusable
+from tracing.relay.presence import LOST_S
+from tracing.relay.retention import tidy
 from tracing.relay.shipper import Shipper
 from tracing.relay.tenure import holding
-from tracing.settings import Settings, read_settings
+from tracing.settings import SOCKET, Settings, read_settings
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,6 +51,9 @@ LOOK_S: Final = 1.0
 """How often the relay looks for agents that are gone; a turn of its loop that takes longer means that it was away itself."""
 WAITING_MAX: Final = 16
 """Messages of one agent that wait in the relay's memory; the rest wait where they are."""
+TIDY_S: Final = 60.0
+"""How often the outbox forgets what is past its time and gives room back, and the log is looked at."""
+_TOLD: Final = ("disclosures.jsonl", "disclosures.head", "alerts.jsonl", "alerts.jsonl.1")
 _KEY: Final = "seal.key"
 _OUTBOX: Final = "outbox.sqlite3"
 
@@ -49,18 +61,19 @@ _OUTBOX: Final = "outbox.sqlite3"
 def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m tracing.relay", description="The phi-guard relay: gate, outbox, shipper.")
-    for name in ("runtime", "policy", "env", "project", "endpoint", "pricing"):
+    for name in ("runtime", "state", "policy", "env", "project", "endpoint", "pricing"):
         parser.add_argument(f"--{name}")
     try:
         settings = read_settings(**vars(parser.parse_args(argv)))
         _keep_quiet()
+        state_dir(settings.state)
         with holding(settings, PATIENCE_S) as ours:
             if ours:
                 _serve(settings)
             else:
-                _log("a relay with these settings serves this directory: nothing to do")
+                say("a relay with these settings serves this directory: nothing to do")
     except (ValueError, PhiGuardError) as fault:
-        _log(str(fault))
+        say(str(fault))
         return 2
     return 0
 
@@ -70,9 +83,9 @@ def _keep_quiet() -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")  # a warning may quote the text that was parsed
-    sys.excepthook = lambda kind, _, __: _log(f"ended by {kind.__name__}")
-    threading.excepthook = lambda told: _log(f"a thread ended by {told.exc_type.__name__}")
-    sys.unraisablehook = lambda told: _log(f"unraisable {told.exc_type.__name__}")
+    sys.excepthook = lambda kind, _, __: say(f"ended by {kind.__name__}")
+    threading.excepthook = lambda told: say(f"a thread ended by {told.exc_type.__name__}")
+    sys.unraisablehook = lambda told: say(f"unraisable {told.exc_type.__name__}")
 
 
 def _serve(settings: Settings) -> None:
@@ -83,11 +96,15 @@ def _serve(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    gate, fault = _open_gate(settings)
-    path = settings.runtime / _OUTBOX
-    outbox = _open_outbox(path)
+    log.bound(settings.runtime)
+    _keep_private(settings)
+    gate, fault, listed = _open_gate(settings)
+    path = settings.state / _OUTBOX
+    outbox = _open_outbox(path, Limits(bytes=settings.outbox_max_bytes, ttl_s=settings.outbox_ttl_s), stopping)
+    if outbox is None:
+        return
     switch = FileSwitch(settings.switch)
-    shipper = Shipper(path, gate, LangSmithSink(settings.endpoint, os.environ.get("LANGSMITH_API_KEY", "")), switch)
+    shipper = Shipper(path, gate, LangSmithSink(settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), LastLook(listed)), switch)
     intake = Intake(
         outbox=outbox,
         gate=gate,
@@ -105,22 +122,23 @@ def _serve(settings: Settings) -> None:
     socket.setsockopt(zmq.LINGER, 200)
     socket.setsockopt(zmq.RCVHWM, WAITING_MAX)
     # Bound only now: until gate and outbox stand, recorders cannot connect, and records wait with them.
-    (settings.runtime / "relay.sock").unlink(missing_ok=True)
+    (settings.runtime / SOCKET).unlink(missing_ok=True)
     socket.bind(settings.address)
-    _log(f"serving policy {gate.digest} fault {fault or 'none'}")
+    (settings.runtime / SOCKET).chmod(0o600)
+    say(f"serving policy {gate.digest} fault {fault or 'none'}")
     try:
-        _listen(socket, intake, stopping)
+        _listen(socket, intake, settings.runtime, stopping)
     finally:
         shipper.stop(DRAIN_S)
         socket.close()
         context.term()
         outbox.close()
-        _log("stopped")
+        say("stopped")
 
 
-def _listen(socket: zmq.Socket[bytes], intake: Intake, stopping: list[int]) -> None:
+def _listen(socket: zmq.Socket[bytes], intake: Intake, runtime: Path, stopping: list[int]) -> None:
     """Take what comes until told to stop. What cannot be stored now is not acknowledged, so that it comes again."""
-    now = looked = told = time.monotonic()
+    now = looked = tidied = told = time.monotonic()
     while not stopping:
         began, now = now, time.monotonic()
         try:
@@ -134,68 +152,94 @@ def _listen(socket: zmq.Socket[bytes], intake: Intake, stopping: list[int]) -> N
             elif now - looked > LOOK_S and not socket.poll(0):
                 intake.end_lost(now)
                 looked = now
+            if now - tidied > TIDY_S:
+                tidied = now
+                log.bound(runtime)
+                tidy(intake.outbox, HERE)
         except Exception as fault:  # noqa: BLE001  # a full disk, say; a relay that ends here would stop every agent's telemetry
             if told <= now:
-                _log(f"cannot store what comes ({type(fault).__name__}): it stays with the agents and comes again")
+                say(f"cannot store what comes ({_kind_of(fault)}): it stays with the agents and comes again")
                 told = now + 60.0
             time.sleep(0.1)
 
 
-def _open_outbox(path: Path) -> Outbox:
-    """The outbox; one that cannot be read is put aside, because a new one serves and a relay that does not start serves nobody."""
-    try:
-        return Outbox(path)
-    except OutboxUnusable as fault:
-        aside = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        for part in ("", "-wal", "-shm"):
-            held = path.with_name(path.name + part)
-            if held.exists():
-                held.rename(path.with_name(f"{path.name}.{aside}{part}"))
-        _log(f"outbox put aside as {path.name}.{aside}, what waited in it is not sent: {fault}")
-        return Outbox(path)
+def _keep_private(settings: Settings) -> None:
+    """No file of ours is for others, whoever made it."""
+    for directory, names in (
+        (settings.runtime, (log.NAME, f"{log.NAME}.1", "relay.lock")),
+        (settings.state, (_OUTBOX, f"{_OUTBOX}-wal", f"{_OUTBOX}-shm", _KEY, "outbox.lock", *_TOLD)),
+    ):
+        for name in keep_private(directory, names):
+            say(f"{name} could be read by others; now it cannot")
 
 
-def _open_gate(settings: Settings) -> tuple[Gate, str]:
-    """The gate; one that withholds every content when policy or detectors cannot be had, so that calls are still counted and seen."""
-    key = _read_key(settings.runtime / _KEY)
+def _open_outbox(path: Path, limits: Limits, stopping: list[int]) -> Outbox | None:
+    """The outbox; one that cannot be read is put aside, because a new one serves and a relay that does not start serves nobody.
+
+    While the disk has no room for it we wait, and the agents with us; None when we are told to stop meanwhile.
+    """
+    told = False
+    while not stopping:
+        try:
+            try:
+                return Outbox(path, limits, check=True)
+            except OutboxUnusable as fault:
+                put_aside(path, str(fault), Hands())
+                return Outbox(path, limits)
+        except (sqlite3.Error, OSError) as fault:
+            if not told:
+                say(f"cannot open the outbox ({_kind_of(fault)}): records stay with the agents until it can be")
+                told = True
+            time.sleep(1.0)
+    return None
+
+
+def _kind_of(fault: Exception) -> str:
+    return str(getattr(fault, "sqlite_errorname", "") or type(fault).__name__)
+
+
+def _open_gate(settings: Settings) -> tuple[Gate, str, frozenset[str]]:
+    """The gate; one that withholds every content when policy or detectors cannot be had, so that calls are still counted and seen.
+
+    Returns:
+        It, why it withholds everything (empty when it does not), and the texts the policy itself lists as no one's.
+    """
+    key = _read_key(settings.state / _KEY)
     try:
         policy = load_policy(settings.policy or shipped("clinic.yaml"), env=settings.env)
     except PolicyError as fault:
-        _log(f"policy refused, every content is withheld:\n{fault}")
-        return Gate(None, None, key=key, shut="policy_unreadable"), "policy_unreadable"
+        say(f"policy refused, every content is withheld:\n{fault}")
+        return Gate(None, None, key=key, shut="policy_unreadable"), "policy_unreadable", frozenset()
     try:
         from phi_guard.detect import open_detector  # noqa: PLC0415  # a broken install must reach the handler below
 
-        return Gate(policy, open_detector("strict"), key=key), ""
+        return Gate(policy, open_detector("strict"), key=key), "", policy.listed
     except (DetectorUnavailable, ImportError) as fault:
-        _log(f"detectors unavailable, every content is withheld: {fault}")
-        return Gate(None, None, key=key, shut="detector_unavailable"), "detector_unavailable"
+        say(f"detectors unavailable, every content is withheld: {fault}")
+        return Gate(None, None, key=key, shut="detector_unavailable"), "detector_unavailable", frozenset()
 
 
 def _open_pricing(settings: Settings) -> Pricing | None:
     try:
         return load_pricing(settings.pricing or shipped("pricing.yaml"))
     except PolicyError as fault:
-        _log(f"price list refused, costs are unknown:\n{fault}")
+        say(f"price list refused, costs are unknown:\n{fault}")
         return None
 
 
 def _read_key(path: Path) -> bytes:
-    """The secret that seals cleared bytes in the outbox; made once per runtime directory, readable by its owner alone."""
+    """The secret that seals cleared bytes in the outbox; made once per state directory, readable by its owner alone."""
     try:
         key = path.read_bytes()
     except FileNotFoundError:
         key = b""
     if len(key) != 32:
         key = os.urandom(32)
-        path.write_bytes(key)
-        path.chmod(0o600)
+        new = path.with_suffix(".new")  # whole or not at all: half a key would disown what waits
+        new.write_bytes(key)
+        new.chmod(0o600)
+        new.replace(path)
     return key
-
-
-def _log(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} relay[{os.getpid()}] {line}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import msgspec
 
 from phi_guard.envelope import METADATA
 from phi_guard.gate import VOID, Gate
-from phi_guard.model import Cleared, Outcome, Withheld
+from phi_guard.model import Cleared, Outcome, Payload, Withheld
 from phi_guard.switch import FileSwitch
 from tracing.cost import Pricing
 from tracing.identity import new_id
@@ -30,38 +30,26 @@ from tracing.record import (
     GuardrailClosed,
     ToolCall,
 )
-from tracing.relay.ledger import Ledger, read_ledger
-from tracing.relay.outbox import Outbox
-from tracing.relay.span import cost_of, op_of, payload_of
+from tracing.relay.ledger import read_ledger
+from tracing.relay.messages import Answer, Ask
+from tracing.relay.outbox import QUOTA, Outbox
+from tracing.relay.presence import LOST_S
+from tracing.relay.span import cost_of, is_billed, op_of, payload_of, tokens_of
 
-LOST_S: Final = 10.0
-"""A sender with an open call that has been silent for so long is taken for dead; it beats every second while it lives."""
+HOLD_S: Final = 20.0
+"""How long a record may wait for its call's consent: a batch that is not acknowledged comes again every few seconds, in its order."""
+HELD_MAX: Final = 10_000
+"""Calls of which that is remembered at once; of any more, what comes without a consent is withheld at once."""
+MAY_TELL: Final = frozenset({"granted", "not_asked"})
+"""With any other consent, also one that is no word of ours, a call's spans go out as skeletons."""
 _NOT_OURS: Final = (msgspec.MsgspecError, IndexError, OverflowError, RecursionError, UnicodeError)
 """What decoding raises on bytes that no recorder of ours wrote."""
+_ABOVE_CONSENT: Final = CallOpened | CallClosed | Consent | GuardrailClosed
+"""Root and guardrail: they say that there was a call, and what was consented to."""
 _TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "pseudonym", "generalise", "misfit"})
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", forbid_unknown_fields=True):
-    """Asks the relay for its `Answer`. Takes no field, or any map at all, such as another version's batch, would be a question."""
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """How the relay is.
-
-    Args:
-        ledger: all its counts.
-        state: what the shipper does: ``idle``, ``sending``, ``off``, ``waiting_<code>`` or ``halted_<code>``.
-        fault: why the gate withholds everything; empty when it does not.
-        policy: digest of its policy.
-        refused: messages on the socket that were not ours.
-    """
-
-    ledger: Ledger
-    state: str
-    fault: str
-    policy: str
-    refused: int
-
+__all__ = ["LOST_S", "Answer", "Ask", "Intake"]
 
 _decode_batch: Final = msgspec.msgpack.Decoder(Batch).decode
 _decode_ask: Final = msgspec.msgpack.Decoder(Ask).decode
@@ -95,7 +83,9 @@ class Intake:
     state: Callable[[], str] = lambda: "idle"
     fault: str = ""
     refused: int = 0
-    _heard: dict[str, float] = field(default_factory=dict)
+    _held: dict[str, float] = field(default_factory=dict)
+    _room: bool = True
+    _room_for_new: bool = True
 
     def take(self, data: bytes) -> bytes | None:
         """Handle one message.
@@ -110,39 +100,53 @@ class Intake:
             batch = _decode_batch(data)
         except _NOT_OURS:
             return self._answer(data)
-        self._heard[batch.sender] = time.monotonic()
+        self.outbox.presence.hear(batch.sender, batch.open_calls, time.monotonic())
+        records = [self._decode(raw) for raw in batch.records]
+        outcomes = self._look_ahead(batch, records)
         with self._writing(batch):
-            pass  # a beat without records counts too
-        for n, raw in enumerate(batch.records):
-            self._take(batch, n, self._decode(raw))
-        return _encode(Ack(number=batch.number)) if batch.number else None
+            self._room, self._room_for_new = self.outbox.has_room(for_new=False), self.outbox.has_room(for_new=True)
+            taken = [self._take(batch, n, record, outcomes.get(n)) for n, record in enumerate(records)]
+        return _encode(Ack(number=batch.number)) if batch.number and all(taken) else None
 
-    def _take(self, batch: Batch, n: int, record: AnyRecord | None) -> None:
-        """Store one record, or that it was lost, in a transaction of its own: what is wrong with it must not stop those beside it."""
+    def _look_ahead(self, batch: Batch, records: list[AnyRecord | None]) -> dict[int, Outcome]:
+        """The outcomes of those records that detectors must look at: that may take seconds, and the outbox is not locked meanwhile."""
+        tools = [(n, record) for n, record in enumerate(records) if isinstance(record, ToolCall)]
+        if not tools or not self.switch.state().on:
+            return {}
+        with self._writing(batch):
+            pass  # on a full disk nothing is looked at that could not be stored
+        said = {record.call: record.consent for record in records if isinstance(record, Consent)}
+        outcomes: dict[int, Outcome] = {}
+        for n, record in tools:
+            consent = self.outbox.consent(record.call) or said.get(record.call, "")
+            if consent in MAY_TELL and not self.outbox.root_dropped(record.call) and not self.outbox.holds(record.id, op_of(record)):
+                try:
+                    outcomes[n] = self._clear(record)
+                except sqlite3.Error:
+                    raise
+                except Exception:  # noqa: BLE001, S112  # it fails again where it is stored, and is counted there
+                    continue
+        return outcomes
+
+    def _take(self, batch: Batch, n: int, record: AnyRecord | None, outcome: Outcome | None) -> bool:
+        """Store one record, or that it was lost, and say whether that is done; what is wrong with it must not stop those beside it."""
         if record is None:
-            with self._writing(batch):
-                self.outbox.store_dropped(f"{batch.sender}.{batch.number}.{n}", "create", "", "undecodable")
-            return
+            self.outbox.store_dropped(f"{batch.sender}.{batch.number}.{n}", "create", "", "undecodable")
+            return True
         try:
-            outcome: Outcome | None = None
-            if isinstance(record, ToolCall) and self.switch.state().on:
-                with self._writing(batch):
-                    if self.outbox.holds(record.id, op_of(record)):
-                        return
-                outcome = self._clear(record)  # may take seconds over a long text: the outbox is not locked meanwhile
-            with self._writing(batch):
-                self._store(record, batch.sender, outcome)
+            with self.outbox.trying():
+                return self._store(record, batch.sender, outcome)
         except sqlite3.Error:
             raise
         except Exception:  # noqa: BLE001  # the record can never be told; the fault's text could hold its content
-            with self._writing(batch):
-                self.outbox.store_dropped(record.id, op_of(record), record.call, "relay_fault")
+            self.outbox.store_dropped(record.id, op_of(record), record.call, "relay_fault")
+            return True
 
     @contextmanager
     def _writing(self, batch: Batch) -> Iterator[None]:
         """A transaction in which what is stored is the batch's sender's."""
         with self.outbox.writing():
-            self.outbox.heard(batch.sender, batch.offered, batch.dropped)
+            self.outbox.heard(batch.sender, batch.offered, batch.dropped, batch.acked)
             yield
 
     def _answer(self, data: bytes) -> bytes | None:
@@ -156,15 +160,16 @@ class Intake:
 
     def end_lost(self, now: float) -> None:
         """End the trace of every open call whose agent is gone."""
-        for call, sender, opening, consent in self.outbox.open_calls():
-            silent_since = self._heard.setdefault(sender, now)
-            if now - silent_since <= LOST_S:
+        for call, sender, opening, guardrail in self.outbox.open_calls():
+            all_told = self.outbox.missing(sender) <= 0
+            if not self.outbox.presence.is_lost(call, sender, all_told=all_told, now=now):
                 continue
             record = self._decode(opening)
             if isinstance(record, CallOpened):
-                self._end(record, self._decode(consent) if consent else None)
-            else:
-                self.outbox.close_call(call)  # stored by another version: nothing is left to end it with
+                self._end(record, self._decode(guardrail) if guardrail else None)
+            else:  # stored by another version: nothing is left to end it with
+                with self.outbox.writing():
+                    self.outbox.close_call(call)
 
     def _decode(self, raw: bytes | msgspec.Raw) -> AnyRecord | None:
         try:
@@ -172,23 +177,26 @@ class Intake:
         except _NOT_OURS:
             return None
 
-    def _store(self, record: AnyRecord, sender: str, outcome: Outcome | None = None) -> None:
+    def _store(self, record: AnyRecord, sender: str, outcome: Outcome | None = None) -> bool:
+        """Store a record, or why it is not sent; False where its call's consent is not known yet, and the record must come again."""
         op = op_of(record)
         if self.outbox.holds(record.id, op):
-            return  # sent again because our acknowledgement was lost
-        reason = "switch_off" if not self.switch.state().on else self.outbox.root_dropped(record.call)
+            return True  # sent again because our acknowledgement was lost
+        self._note_consent(record)  # also of a record that is dropped
+        reason = self._refusal(record)
         if reason:
             self.outbox.store_dropped(record.id, op, record.call, reason)
             self._after(record)
-            return
+            return True
+        may_tell = isinstance(record, _ABOVE_CONSENT) or self._may_tell(record, sender)
+        if may_tell is None:
+            return False
         if isinstance(record, CallOpened):
-            self.outbox.open_call(record.call, sender, record.start_ns, _encode(_shaped(record)))
-        elif isinstance(record, Consent):
-            self.outbox.note_consent(record.call, _encode(_shaped(record)))
-        elif isinstance(record, AgentTurn) and record.responses:
+            self.outbox.open_call(record.call, sender, _encode(_shaped(record)))
+        elif isinstance(record, AgentTurn) and is_billed(record):
             usd = cost_of(record, self.pricing)
             self.outbox.add_cost(record.call, None if usd is None else str(usd))
-        match outcome or self._clear(record):
+        match (outcome or self._clear(record)) if may_tell else self.gate.withhold(self._payload(record), "consent_refused"):
             case Cleared() as cleared:
                 self.outbox.store(record.id, op, record.call, cleared)
                 touched = Counter("unknown" if note.field == "?" else note.field for note in cleared.notes if note.action in _TOUCHED)
@@ -198,9 +206,50 @@ class Intake:
             case Withheld(reason, _):
                 self.outbox.store_dropped(record.id, op, record.call, reason)
         self._after(record)
+        return True
+
+    def _refusal(self, record: AnyRecord) -> str:
+        """Why an operation is not even looked at; empty where it is."""
+        if not self.switch.state().on:
+            return "switch_off"
+        if dark := self.outbox.root_dropped(record.call):
+            return dark
+        return "" if self._room and (self._room_for_new or not isinstance(record, CallOpened)) else QUOTA
+
+    def _may_tell(self, record: AnyRecord, sender: str) -> bool | None:
+        """Whether the call's person lets its spans be told; None where that may yet be heard.
+
+        A recorder tells a call's consent before anything else of it. Where something came first, a batch before this one waits to come
+        again: for so long this one waits too. Whose consent never comes, that call's spans are withheld.
+        """
+        consent = self.outbox.consent(record.call)
+        if consent or sender == self.here:
+            return consent in MAY_TELL
+        now = time.monotonic()
+        if now - self._held.setdefault(record.call, now) <= HOLD_S and len(self._held) <= HELD_MAX:
+            return None
+        if len(self._held) > HELD_MAX:
+            del self._held[next(iter(self._held))]
+        return False
+
+    def _note_consent(self, record: AnyRecord) -> None:
+        """Remember what was consented to; what waits of a call whose person refuses now goes out without its content."""
+        if not isinstance(record, Consent | GuardrailClosed):
+            return
+        consent = record.consent if record.consent in MAY_TELL else "refused"
+        self._held.pop(record.call, None)
+        self.outbox.note_consent(record.call, consent, _encode(_shaped(record)) if isinstance(record, Consent) else None)
+        if consent == "refused":
+            for seq, kind, name, body in self.outbox.waiting(record.call):
+                if name not in {"voice_session", "policy.guardrail"}:
+                    skeleton = self.gate.withhold(Payload(kind, name, msgspec.json.decode(body)), "consent_refused").skeleton
+                    self.outbox.withhold(seq, skeleton, "consent_refused")
 
     def _clear(self, record: AnyRecord) -> Outcome:
-        return self.gate.clear(payload_of(record, project=self.project, env=self.env, facts=self._facts(record)))
+        return self.gate.clear(self._payload(record))
+
+    def _payload(self, record: AnyRecord) -> Payload:
+        return payload_of(record, project=self.project, env=self.env, facts=self._facts(record))
 
     def _after(self, record: AnyRecord) -> None:
         if isinstance(record, CallClosed):
@@ -212,9 +261,9 @@ class Intake:
         facts: dict[str, object] = {}
         if isinstance(record, CallOpened | CallClosed | Consent | GuardrailClosed):
             facts["policy_digest"] = self.gate.digest
-        if isinstance(record, AgentTurn) and record.responses:
+        if isinstance(record, AgentTurn) and is_billed(record):
             usd = cost_of(record, self.pricing)
-            tokens_in, tokens_out = record.input_text + record.input_audio, record.output_text + record.output_audio
+            tokens_in, tokens_out = tokens_of(record)
             usage: dict[str, object] = {"input_tokens": tokens_in, "output_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
             facts |= {"cost_unknown": True} if usd is None else {"cost_usd": float(usd)}
             facts["usage_metadata"] = usage if usd is None else usage | {"total_cost": float(usd)}
@@ -243,7 +292,8 @@ class Intake:
 
     def _end(self, opening: CallOpened, consent: AnyRecord | None) -> None:
         """End a call for an agent that cannot."""
-        call, end, last = opening.call, time.time_ns(), new_id()
+        call, last = opening.call, new_id()
+        end = max(time.time_ns(), opening.start_ns)  # an agent's clock may be ahead of ours
         closing: list[AnyRecord] = [
             CallEnded(call=call, id=last, at=(*opening.at, (end, last)), end_ns=end, reason="agent_lost", errors=1),
             CallClosed(

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from tracing.relay.outbox import DELIVERED, DROPPED, Outbox
+from tracing.relay.outbox import DELIVERED, LOST, PENDING, Outbox
 
 SILENT_S: Final = 15.0
 """A recorder that has something to send speaks at least every five seconds: after three times as long, what it still had is lost."""
@@ -21,7 +21,9 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         withheld: taken by the sink as a bare skeleton.
         pending: in an agent's memory, on the socket or in the outbox.
         dropped: not sent and never will be, by reason. ``agent_lost`` is what a silent agent had not handed over; if it speaks again, it
-            is pending again.
+            is pending again. ``outbox_lost`` is what a damaged outbox no longer gives: a row that waited in it, or, where not even its
+            counts could be read, all that a living agent had handed over before, of which a part may have been delivered. ``quota`` and
+            ``ttl``: more waited, or it waited longer, than `tracing.relay.outbox.Limits` allow.
     """
 
     offered: int = 0
@@ -51,19 +53,19 @@ def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledg
         stored += n
         if state == DELIVERED:
             delivered, withheld = (delivered, withheld + n) if why else (delivered + n, withheld)
-        elif state == DROPPED:
+        elif state != PENDING:
             dropped[reason] = dropped.get(reason, 0) + n
     offered = stored
     if call is None:
-        offered = 0
-        for known in outbox.senders():
-            offered += known.offered
+        offered = outbox.offered()
+        for known in outbox.unsettled_senders():
             if known.sender != made_here:
                 lost = {f"agent_{reason}": n for reason, n in known.dropped.items()}
-                missing = known.offered - known.arrived - sum(lost.values())
-                if known.silent_s > SILENT_S and missing > 0:
-                    lost["agent_lost"] = missing
+                lost[LOST] = known.lost
+                if known.silent_s > SILENT_S and known.missing > 0:
+                    lost["agent_lost"] = lost.get("agent_lost", 0) + known.missing
                 for reason, n in lost.items():
-                    dropped[reason] = dropped.get(reason, 0) + n
+                    if n:
+                        dropped[reason] = dropped.get(reason, 0) + n
     pending = offered - delivered - withheld - sum(dropped.values())
     return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, dropped=dropped)

@@ -1,55 +1,55 @@
-"""The outbox: what was cleared and is not yet delivered, on disk, in SQLite. Raw records never reach it."""
+"""The outbox: what was cleared and is not yet delivered, on disk, in SQLite. Raw records never reach it.
+
+An operation that is settled, delivered or dropped, leaves its row: it is folded into counts, by day and by call, and a mark of 16 bytes
+stays for `tracing.relay.retention.MARKS_H` hours, by which it is known when it is sent again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from phi_guard.errors import PhiGuardError
+from tracing.relay.calls import Calls
+from tracing.relay.clock import Hands
+from tracing.relay.database import Database, OutboxUnusable
+from tracing.relay.salvage import DROPPED, LOST, PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from phi_guard.model import Cleared
 
-PENDING: Final = "pending"
+__all__ = ["DELIVERED", "DROPPED", "LOST", "PENDING", "Limits", "Outbox", "OutboxUnusable", "Row", "Sender"]
+
 DELIVERED: Final = "delivered"
-DROPPED: Final = "dropped"
-
-_VERSION: Final = 2
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS ops (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    span TEXT NOT NULL, op TEXT NOT NULL, call TEXT NOT NULL,
-    kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB, policy TEXT NOT NULL, seal BLOB,
-    state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', withheld TEXT NOT NULL DEFAULT '', stored_ns INTEGER NOT NULL,
-    sender TEXT NOT NULL,
-    UNIQUE (span, op)
-);
-CREATE INDEX IF NOT EXISTS ops_state ON ops (state, seq);
-CREATE INDEX IF NOT EXISTS ops_call ON ops (call);
-CREATE INDEX IF NOT EXISTS ops_sender ON ops (sender);
-CREATE TABLE IF NOT EXISTS senders (
-    sender TEXT PRIMARY KEY, offered INTEGER NOT NULL, dropped TEXT NOT NULL, heard_ns INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS calls (
-    call TEXT PRIMARY KEY, sender TEXT NOT NULL, start_ns INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
-    cost TEXT NOT NULL DEFAULT '0', cost_unknown INTEGER NOT NULL DEFAULT 0, opening BLOB, consent BLOB
-);
-CREATE TABLE IF NOT EXISTS redactions (call TEXT NOT NULL, field TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (call, field));
-"""
+TTL: Final = "ttl"
+QUOTA: Final = "quota"
+SENDERS_H: Final = 24
+"""After so many hours of service without a word from it, a recorder is no longer told apart from the others that are gone."""
+_RESERVE: Final = 1.1
+"""How far the calls that had begun may go beyond the quota, so that a trace is not torn."""
 
 
-class OutboxUnusable(PhiGuardError):
-    """The outbox file cannot be read: it is damaged, or another version's."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait, and for how long.
+
+    Args:
+        bytes: in the file. Beyond it no new call is taken; beyond a tenth more, nothing is.
+        ops: operations, likewise.
+        ttl_s: seconds after which a call that waits is dropped, whole.
+    """
+
+    bytes: int = 512 * 1024 * 1024
+    ops: int = 500_000
+    ttl_s: float = 72 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,65 +73,63 @@ class Sender:
         offered: operations it says it was offered.
         arrived: those of them that were stored, whatever became of them.
         dropped: those it says it dropped, by reason.
-        silent_s: seconds since it was heard, or since this outbox was opened if that is less.
+        lost: those a relay had acknowledged to it, and this outbox never saw: they were in one that was damaged.
+        silent_s: seconds since it was heard, or since this relay began if that is less.
     """
 
     sender: str
     offered: int
     arrived: int
     dropped: dict[str, int]
+    lost: int
     silent_s: float
 
+    @property
+    def missing(self) -> int:
+        """What is still with it, or under way."""
+        return self.offered - self.arrived - self.lost - sum(self.dropped.values())
 
-class Outbox:
-    """One SQLite file in WAL mode. Each thread opens its own.
+
+class Outbox(Calls):
+    """One SQLite file. Each thread opens its own `Outbox` on it; one that is damaged is replaced under all of them.
 
     Args:
         path: the file; created readable by its owner alone.
+        limits: how much it may hold; written into the file, for all who open it. What the file says, when not given.
+        hands: where its clock looks.
+        check: look through the whole file for damage first.
 
     Raises:
         OutboxUnusable: the file is damaged, or of another version of ours.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._opened_ns = time.time_ns()
-        self._from = ""
-        path.touch(mode=0o600, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
-        try:
-            self._prepare()
-        except sqlite3.DatabaseError as fault:
-            self._db.close()
-            if fault.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
-                raise OutboxUnusable(f"{path}: {fault.sqlite_errorname}") from None
-            raise
-        except OutboxUnusable:
-            self._db.close()
-            raise
+    def __init__(self, path: Path, limits: Limits | None = None, *, hands: Hands | None = None, check: bool = False) -> None:
+        super().__init__(Database(path, hands or Hands(), check=check))
+        self._from = 0
+        self._limits = limits
+        if limits is not None:
+            with self.writing():
+                self._base.db.execute("INSERT OR REPLACE INTO meta VALUES ('limits', ?)", (msgspec.json.encode(limits),))
 
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut may lose the last moments
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and version != _VERSION:
-            raise OutboxUnusable(f"the outbox is of version {version}, not {_VERSION}")
-        self._db.executescript(f"{_SCHEMA}PRAGMA user_version = {_VERSION};")
+    @property
+    def limits(self) -> Limits:
+        """How much may wait; ours, or what the file says."""
+        if self._limits is None:
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'limits'").fetchone()
+            self._limits = msgspec.json.decode(row[0], type=Limits) if row else Limits()
+        return self._limits
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._base.close()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """One transaction: all of it is stored, or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return self._base.writing()
+
+    def trying(self) -> AbstractContextManager[None]:
+        """A part of a transaction that can fail alone."""
+        return self._base.trying()
 
     # -- operations ----------------------------------------------------------------------------------------------------------------
 
@@ -142,7 +140,8 @@ class Outbox:
         ledger would wait for it for ever. A span's id is random, so that no two agents meet here.
         """
         row = self._db.execute("SELECT sender, call FROM ops WHERE span = ? AND op = ?", (span, op)).fetchone()
-        if row is not None and row[0] != self._from:
+        row = row or self._db.execute("SELECT sender, '' FROM settled WHERE mark = ?", (_mark(span, op),)).fetchone()
+        if row is not None and row[0] != self._from and self._db.in_transaction:
             self.store_dropped(f"{self._from}.{span}", op, row[1], "already_ended")
         return row is not None
 
@@ -156,116 +155,198 @@ class Outbox:
             cleared: what may leave.
             withheld: why the content was withheld, when ``cleared`` is a skeleton.
         """
-        self._store(span, op, call, cleared.kind, cleared.name, cleared.body, cleared.policy, cleared.seal, PENDING, "", withheld)
-
-    def root_dropped(self, call: str) -> str:
-        """Why the root of a call was dropped, empty where it was not: without it the call's other spans hang in the air."""
-        row = self._db.execute("SELECT reason FROM ops WHERE span = ? AND op = 'create' AND state = ?", (call, DROPPED)).fetchone()
-        return str(row[0]) if row else ""
+        facts = (cleared.kind, cleared.name, cleared.body, cleared.policy, cleared.seal, withheld, self._base.clock.age_s, self._from)
+        done = self._db.execute(
+            "INSERT OR IGNORE INTO ops (span, op, call, kind, name, body, policy, seal, withheld, age_s, sender)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (span, op, call, *facts),
+        )
+        if done.rowcount:
+            self._count(PENDING, "", withheld, 1, day="")
+            self._arrived()
+            self._touch(call)
 
     def store_dropped(self, span: str, op: str, call: str, reason: str) -> None:
-        """Count an operation that will not be sent; nothing of it is kept."""
-        self._store(span, op, call, "", "", None, "", None, DROPPED, reason, "")
+        """Count an operation that will not be sent; nothing of it is kept but its mark."""
+        if self._marked(span, op, self._from):
+            self._count(DROPPED, reason, "", 1)
+            self._arrived()
+            if call:
+                self._touch(call)
+                self._count_in(call, DROPPED, reason, "", 1)
+            if span == call and op == "create":
+                self._db.execute("UPDATE calls SET dark = ? WHERE call = ?", (reason, call))
 
-    def _store(self, *facts: str | bytes | None) -> None:
-        self._db.execute(
-            "INSERT OR IGNORE INTO ops (span, op, call, kind, name, body, policy, seal, state, reason, withheld, stored_ns, sender)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*facts, time.time_ns(), self._from),
+    def waiting(self, call: str) -> list[tuple[int, str, str, bytes]]:
+        """``(seq, kind, name, body)`` of what waits of a call with its content."""
+        rows = self._db.execute("SELECT seq, kind, name, body FROM ops WHERE call = ? AND withheld = ''", (call,))
+        return rows.fetchall()
+
+    def withhold(self, seq: int, skeleton: Cleared, reason: str) -> None:
+        """Put a skeleton in the place of what waits."""
+        facts = (skeleton.kind, skeleton.name, skeleton.body, skeleton.policy, skeleton.seal, reason, seq)
+        done = self._db.execute(
+            "UPDATE ops SET kind = ?, name = ?, body = ?, policy = ?, seal = ?, withheld = ? WHERE seq = ? AND withheld = ''", facts
         )
+        self._count(PENDING, "", "", -done.rowcount, day="")
+        self._count(PENDING, "", reason, done.rowcount, day="")
 
     def pending(self, limit: int) -> list[Row]:
-        """The oldest operations not yet delivered, in the order they were stored."""
-        rows = self._db.execute(
-            "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE state = ? ORDER BY seq LIMIT ?", (PENDING, limit)
-        )
-        return [Row(*row) for row in rows]
+        """The oldest operations not yet delivered, in the order they were stored; none of a call that waited too long.
+
+        Calls that did are dropped here, and not by the thread that stores: whoever asks has none of them in hand.
+        """
+        with self._base.reading():
+            oldest = self._base.clock.age_s - self.limits.ttl_s
+            with suppress(sqlite3.OperationalError):  # a full disk, say: they are not sent at least
+                self.expire(oldest)
+            rows = self._db.execute(
+                "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE age_s >= ? ORDER BY seq LIMIT ?", (oldest, limit)
+            )
+            return [Row(*row) for row in rows]
+
+    def expire(self, oldest: float) -> None:
+        """Drop, whole, every call of which something has waited since before ``oldest``: no root goes before what hangs below it."""
+        first = self._db.execute("SELECT age_s FROM ops ORDER BY seq LIMIT 1").fetchone()
+        while first is not None and first[0] < oldest:
+            with self.writing():
+                (call,) = self._db.execute("SELECT call FROM ops ORDER BY seq LIMIT 1").fetchone()
+                seqs = [seq for (seq,) in self._db.execute("SELECT seq FROM ops WHERE call = ?", (call,))]
+                self._settle(seqs, DROPPED, TTL)
+            first = self._db.execute("SELECT age_s FROM ops ORDER BY seq LIMIT 1").fetchone()
 
     def settle(self, seqs: Iterable[int], state: str, reason: str = "") -> None:
-        """Mark operations as delivered or dropped, and let go of their bytes."""
+        """Fold operations as delivered or dropped into the counts, and overwrite their bytes. One that is settled already is let be."""
         with self.writing():
-            self._db.executemany(
-                "UPDATE ops SET state = ?, reason = ?, body = NULL, seal = NULL WHERE seq = ?", [(state, reason, seq) for seq in seqs]
-            )
+            self._settle(seqs, state, reason)
+
+    def _settle(self, seqs: Iterable[int], state: str, reason: str) -> None:
+        folded: Counter[tuple[str, str]] = Counter()
+        for seq in seqs:
+            row = self._db.execute("DELETE FROM ops WHERE seq = ? RETURNING span, op, call, withheld, sender", (seq,)).fetchone()
+            if row is not None:
+                span, op, call, withheld, sender = row
+                self._marked(span, op, sender)
+                folded[call, withheld] += 1
+                if state == DROPPED and span == call and op == "create":
+                    self._db.execute("UPDATE calls SET dark = ? WHERE call = ?", (reason, call))
+        for (call, withheld), n in folded.items():
+            self._count(PENDING, "", withheld, -n, day="")
+            self._count(state, reason, withheld, n)
+            self._touch(call)
+            self._count_in(call, state, reason, withheld, n)
+
+    def _marked(self, span: str, op: str, sender: int) -> bool:
+        """Leave a mark by which a settled operation is known again; whether there was none yet."""
+        mark = (_mark(span, op), sender, self.hour)
+        return self._db.execute("INSERT OR IGNORE INTO settled VALUES (?, ?, ?)", mark).rowcount > 0
+
+    def _count(self, state: str, reason: str, withheld: str, n: int, *, day: str | None = None) -> None:
+        day = time.strftime("%Y-%m-%d", time.gmtime()) if day is None else day
+        self._db.execute(
+            "INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", (day, state, reason, withheld, n)
+        )
+
+    def _count_in(self, call: str, state: str, reason: str, withheld: str, n: int) -> None:
+        self._db.execute(
+            "INSERT INTO call_totals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+            (call, state, reason, withheld, n),
+        )
+
+    def _arrived(self) -> None:
+        self._db.execute("UPDATE senders SET arrived = arrived + 1 WHERE id = ?", (self._from,))
 
     def counts(self, call: str | None = None) -> list[tuple[str, str, str, int]]:
         """``(state, reason, withheld, n)`` over all operations, or over one call's."""
-        where, args = ("WHERE call = ?", (call,)) if call else ("", ())
-        return self._db.execute(f"SELECT state, reason, withheld, count(*) FROM ops {where} GROUP BY 1, 2, 3", args).fetchall()  # noqa: S608  # closed text
+        with self._base.reading():
+            if call is None:
+                return self._db.execute("SELECT state, reason, withheld, sum(n) FROM totals GROUP BY 1, 2, 3 HAVING sum(n) != 0").fetchall()
+            return self._db.execute(
+                "SELECT state, reason, withheld, n FROM call_totals WHERE call = ?1"
+                " UNION ALL SELECT 'pending', '', withheld, count(*) FROM ops WHERE call = ?1 GROUP BY withheld",
+                (call,),
+            ).fetchall()
+
+    def by_day(self) -> list[tuple[str, str, str, str, int]]:
+        """``(day, state, reason, withheld, n)`` of what is settled; the day is UTC's, as the machine's clock told it."""
+        with self._base.reading():
+            return self._db.execute("SELECT * FROM totals WHERE state != ? AND n != 0 ORDER BY 1, 2, 3, 4", (PENDING,)).fetchall()
+
+    def has_room(self, *, for_new: bool) -> bool:
+        """Whether something more may wait: an operation of a call that has begun, or one that begins."""
+        limits, more = self.limits, 1.0 if for_new else _RESERVE
+        (pages,), (free,) = self._db.execute("PRAGMA page_count").fetchone(), self._db.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self._db.execute("PRAGMA page_size").fetchone()
+        (ops,) = self._db.execute("SELECT coalesce(sum(n), 0) FROM totals WHERE day = '' AND state = ?", (PENDING,)).fetchone()
+        return bool((pages - free) * size < limits.bytes * more and ops < limits.ops * more)
 
     # -- senders -------------------------------------------------------------------------------------------------------------------
 
-    def heard(self, sender: str, offered: int, dropped: Mapping[str, int]) -> None:
-        """What a recorder says of itself; its counts only grow. What is stored from now on, until another is heard, is its."""
-        self._from = sender
+    def heard(self, sender: str, offered: int, dropped: Mapping[str, int], acked: int | None = None) -> None:
+        """What a recorder says of itself; its counts only grow. What is stored from now on, until another is heard, is its.
+
+        Args:
+            sender: the recorder's random id.
+            offered: operations it was offered since it began.
+            dropped: of these, what it dropped, by reason.
+            acked: of these, what a relay has acknowledged; None from a recorder that does not tell. Where that is more than has arrived
+                here, the rest was in an outbox that is no more.
+        """
+        row = self._db.execute("SELECT id, arrived, before, dropped_before FROM senders WHERE sender = ?", (sender,)).fetchone()
+        if row is None:
+            # An outbox older than its memory of senders had counted this one's before it was forgotten; a younger one never saw them.
+            forgotten = bool(acked) and self.hour > SENDERS_H
+            before, past = (acked or 0, dict(dropped)) if forgotten else (0, {})
+            new = "INSERT INTO senders (sender, before, dropped_before) VALUES (?, ?, ?) RETURNING id"
+            row = (self._db.execute(new, (sender, before, _json(past))).fetchone()[0], 0, before, _json(past))
+        self._from, arrived, before, text = row
+        past = msgspec.json.decode(text, type=dict[str, int]) if text != "{}" else {}
+        told = {reason: n - past.get(reason, 0) for reason, n in dropped.items() if n > past.get(reason, 0)}
         self._db.execute(
-            "INSERT INTO senders (sender, offered, dropped, heard_ns) VALUES (?, ?, ?, ?) ON CONFLICT (sender) DO UPDATE SET"
-            " dropped = CASE WHEN excluded.offered >= offered THEN excluded.dropped ELSE dropped END,"
-            " offered = max(offered, excluded.offered), heard_ns = excluded.heard_ns",
-            (sender, offered, msgspec.json.encode(dropped).decode(), time.time_ns()),
+            "UPDATE senders SET dropped = CASE WHEN ?1 >= offered THEN ?2 ELSE dropped END, offered = max(offered, ?1),"
+            " lost = max(lost, ?3), hour = ?4 WHERE id = ?5",
+            (offered - before - sum(past.values()), _json(told), (acked or 0) - before - arrived, self.hour, self._from),
         )
 
     def offer_here(self, sender: str, n: int) -> None:
         """Count operations the relay itself makes; what is stored from now on, until another is heard, is its."""
-        self._from = sender
-        self._db.execute(
-            "INSERT INTO senders (sender, offered, dropped, heard_ns) VALUES (?, ?, '{}', ?)"
-            " ON CONFLICT (sender) DO UPDATE SET offered = offered + excluded.offered",
-            (sender, n, time.time_ns()),
-        )
+        (self._from,) = self._db.execute(
+            "INSERT INTO senders (sender, offered, hour) VALUES (?, ?, ?) ON CONFLICT (sender) DO UPDATE SET"
+            " offered = offered + excluded.offered, hour = excluded.hour RETURNING id",
+            (sender, n, self.hour),
+        ).fetchone()
 
     def senders(self) -> list[Sender]:
-        """All recorders ever heard."""
-        now = time.time_ns()
-        rows = self._db.execute(
-            "SELECT sender, offered, (SELECT count(*) FROM ops WHERE ops.sender = senders.sender), dropped, heard_ns FROM senders"
-        ).fetchall()
+        """All recorders that are remembered; under an empty name, the sum of those that are not."""
+        with self._base.reading():
+            return self._senders("")
+
+    def unsettled_senders(self) -> list[Sender]:
+        """Those of which something is missing, or was dropped or lost."""
+        with self._base.reading():
+            return self._senders("WHERE offered != arrived OR lost != 0 OR dropped != '{}'")
+
+    def offered(self) -> int:
+        """What all recorders say they were offered."""
+        with self._base.reading():
+            return int(self._db.execute("SELECT coalesce(sum(offered), 0) FROM senders").fetchone()[0])
+
+    def missing(self, sender: str) -> int:
+        """What is still with a recorder, or under way."""
+        return sum(found.missing for found in self._senders("WHERE sender = ?", sender))
+
+    def _senders(self, where: str, *args: str) -> list[Sender]:
+        now = time.monotonic()
+        rows = self._db.execute(f"SELECT sender, offered, arrived, dropped, lost FROM senders {where}", args).fetchall()  # noqa: S608  # closed text
         return [
-            Sender(sender, offered, arrived, msgspec.json.decode(dropped), (now - max(heard_ns, self._opened_ns)) / 1e9)
-            for sender, offered, arrived, dropped, heard_ns in rows
+            Sender(sender, offered, arrived, msgspec.json.decode(dropped), lost, self.presence.silent_s(sender, now))
+            for sender, offered, arrived, dropped, lost in rows
         ]
 
-    # -- calls ---------------------------------------------------------------------------------------------------------------------
 
-    def open_call(self, call: str, sender: str, start_ns: int, opening: bytes) -> None:
-        """Remember a call that began, so that it can be ended for an agent that dies."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO calls (call, sender, start_ns, opening) VALUES (?, ?, ?, ?)", (call, sender, start_ns, opening)
-        )
+def _mark(span: str, op: str) -> bytes:
+    return hashlib.blake2b(f"{op} {span}".encode(), digest_size=16).digest()
 
-    def note_consent(self, call: str, consent: bytes) -> None:
-        """Remember the guardrail's opening record, which its end repeats."""
-        self._db.execute("UPDATE calls SET consent = ? WHERE call = ?", (consent, call))
 
-    def close_call(self, call: str) -> None:
-        """The call's end was recorded."""
-        self._db.execute("UPDATE calls SET closed = 1, opening = NULL, consent = NULL WHERE call = ?", (call,))
-
-    def open_calls(self) -> list[tuple[str, str, bytes, bytes | None]]:
-        """``(call, sender, opening record, consent record)`` of calls without an end."""
-        return self._db.execute("SELECT call, sender, opening, consent FROM calls WHERE closed = 0 AND opening IS NOT NULL").fetchall()
-
-    def add_cost(self, call: str, usd: str | None) -> None:
-        """Add a turn's cost, or note that a price was unknown."""
-        if usd is None:
-            self._db.execute("UPDATE calls SET cost_unknown = 1 WHERE call = ?", (call,))
-        else:
-            row = self._db.execute("SELECT cost FROM calls WHERE call = ?", (call,)).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE calls SET cost = ? WHERE call = ?", (str(Decimal(row[0]) + Decimal(usd)), call))
-
-    def cost(self, call: str) -> tuple[float, bool]:
-        """``(USD so far, whether some price was unknown)`` of a call."""
-        row = self._db.execute("SELECT cost, cost_unknown FROM calls WHERE call = ?", (call,)).fetchone()
-        return (float(row[0]), bool(row[1])) if row else (0.0, False)
-
-    def add_redactions(self, call: str, fields: Mapping[str, int]) -> None:
-        """Count what the policy did in a call, by field."""
-        self._db.executemany(
-            "INSERT INTO redactions VALUES (?, ?, ?) ON CONFLICT (call, field) DO UPDATE SET n = n + excluded.n",
-            [(call, field, n) for field, n in fields.items()],
-        )
-
-    def redactions(self, call: str) -> dict[str, int]:
-        """By policy field, how often it was redacted, dropped, cut or found not to fit."""
-        return dict(self._db.execute("SELECT field, n FROM redactions WHERE call = ? ORDER BY field", (call,)).fetchall())
+def _json(counts: Mapping[str, int]) -> str:
+    return msgspec.json.encode(counts).decode()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tracing.settings import Settings
 
 _LOCK: Final = "relay.lock"
+_STATE_LOCK: Final = "outbox.lock"
 _LOOK_S: Final = 0.05
 
 
@@ -53,12 +54,25 @@ def holding(settings: Settings, patience_s: float) -> Iterator[bool]:
         Whether we hold the directory; if not, a relay like ours does.
 
     Raises:
-        TenureRefused: the other did not stop in time.
-        OSError: the lock file cannot be made.
+        TenureRefused: the other did not stop in time, or a relay of another runtime directory holds the state directory.
+        OSError: a lock file cannot be made.
     """
-    handle = os.open(settings.runtime / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with _opened(settings.runtime / _LOCK) as handle:
+        ours = _take(handle, settings, patience_s)
+        if not ours:
+            yield False
+            return
+        with _opened(settings.state / _STATE_LOCK) as other:
+            if not _locked(other):
+                raise TenureRefused(f"{settings.state}: the relay of another runtime directory keeps its outbox there: choose another")
+            yield True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        yield _take(handle, settings, patience_s)
+        yield handle
     finally:
         os.close(handle)
 
@@ -103,7 +117,8 @@ def _mark(settings: Settings, salt: str) -> str:
     """Fingerprint of all that decides what a relay does: settings, contents of its files, key, version."""
     mark = hashlib.blake2b(key=salt.encode()[:64], digest_size=16)
     files = [Path(settings.policy or shipped("clinic.yaml")), Path(settings.pricing or shipped("pricing.yaml"))]
-    facts = [settings.env, settings.project, settings.endpoint, str(settings.switch), os.environ.get("LANGSMITH_API_KEY", ""), _version()]
+    facts = [settings.env, settings.project, settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), _version()]
+    facts += [str(fact) for fact in (settings.switch, settings.state, settings.outbox_max_bytes, settings.outbox_ttl_s)]
     for fact in [*(_content(file) for file in files), *(fact.encode() for fact in facts)]:
         mark.update(len(fact).to_bytes(8) + fact)
     return mark.hexdigest()

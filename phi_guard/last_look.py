@@ -1,0 +1,195 @@
+"""The last look: the final bytes of a posting, read once more for what must never leave, by whoever does not know why they were cleared.
+
+It takes the request apart down to each value and each key. Closed shapes of our own (ids, instants, counts) are set aside, by the same
+table the gate goes by; over all the rest run the pattern rules for identifiers that have an unmistakable form. It knows no policy: a value
+that a policy keeps by mistake is met like any other. A request that it cannot take apart to the last byte is not sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from phi_guard import envelope
+from phi_guard.detect.patterns import RULES, PatternDetector
+from phi_guard.errors import LeakSeen, PhiGuardError
+from phi_guard.policy.compiled import Shape
+
+NEVER: Final = frozenset(
+    {
+        "email", "email_apart", "phone", "phone_cue", "ssn", "ssn_cue", "mrn", "mrn_glued", "card_number", "iban", "mbi",
+        "ahv", "nir", "nhs", "birth_date", "dea",
+    }
+)  # fmt: skip
+"""Rules for identifiers of a form that nothing harmless has. Names, places and dates are the gate's: they need its detectors."""
+
+_UUID: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_HEAD: Final = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="(?:post|patch)\.(' + _UUID + rb')((?:\.[a-z]{1,16})?)"\r\n'
+    rb"Content-Type: application/json\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
+)
+_FORM: Final = re.compile(r"multipart/form-data; boundary=([0-9a-f]{32})")
+_SECRET: Final = frozenset({"x-api-key", "content-length", "content-type"})
+"""Headers that are not read as text: our own key, and two that are checked by themselves."""
+
+_Pairs: TypeAlias = list[tuple[str, object]]
+
+
+class LookFailed(PhiGuardError):
+    """The request cannot be taken apart, so nobody knows what is in it. The message says where, never what."""
+
+
+class _Object(list[tuple[str, object]]):
+    """A JSON object as its pairs, so that a key given twice is read twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is about to leave.
+
+    Args:
+        url: where to, as it goes out.
+        headers: as they go out.
+        body: as it goes out.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class LastLook:
+    """Reads a request for identifiers. Cost: linear in its length; see tests/perf/bench_last_look.py.
+
+    Args:
+        safe: stretches of text, in any case, that a policy writes down itself as no one's, such as the clinic's own number.
+    """
+
+    __slots__ = ("_detector", "_safe")
+
+    def __init__(self, safe: Iterable[str] = ()) -> None:
+        self._detector = PatternDetector(tuple(rule for rule in RULES if rule.name in NEVER))
+        longest_first = sorted({text.lower() for text in safe if text.strip()}, key=len, reverse=True)
+        self._safe = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if longest_first else None
+
+    def look(self, request: Request) -> None:
+        """Return if nothing in the request has the form of an identifier.
+
+        Raises:
+            LeakSeen: something has; it names the rule and the spans.
+            LookFailed: the request is not as our own are, so that part of it could not be read.
+        """
+        owners: dict[str, set[str]] = {text: set() for text in _around(request)}
+        for span, part, content in _parts(request):
+            for text in _texts(part, _json(content)):
+                owners.setdefault(text, set()).add(span)
+        met = {text: rules for text in owners if (rules := self._rules_in(text))}
+        if met:
+            raise LeakSeen(min(rule for rules in met.values() for rule in rules), {span for text in met for span in owners[text]})
+
+    def _rules_in(self, text: str) -> set[str]:
+        if self._safe is not None:
+            text = self._safe.sub("\x1f", text)
+        return {part.removeprefix("patterns.") for found in self._detector.find(text) for part in found.source.split("+")}
+
+
+def _around(request: Request) -> Iterator[str]:
+    """The address and the headers, without our key and what `_parts` checks."""
+    yield request.url
+    for name, value in request.headers.items():
+        low = name.lower()
+        if low == "content-length" and value != str(len(request.body)):
+            msg = "the length announced is not the body's"
+            raise LookFailed(msg)
+        yield name if low in _SECRET else f"{name}: {value!s}"
+
+
+def _parts(request: Request) -> Iterator[tuple[str, str, bytes]]:
+    """``(span id, which part, content)`` of a multipart body in exactly the form LangSmith's client gives it, to the last byte."""
+    form = _FORM.fullmatch({name.lower(): value for name, value in request.headers.items()}.get("content-type", ""))
+    if form is None or type(request.body) is not bytes:
+        msg = "the body is not a multipart of bytes"
+        raise LookFailed(msg)
+    body, mark = request.body, f"--{form[1]}".encode()
+    at = 0
+    while body.startswith(mark, at):
+        at += len(mark)
+        head = _HEAD.match(body, at)
+        if head is None:
+            if body[at:] == b"--\r\n":
+                return
+            break
+        start, length = head.end(), int(head[3])
+        at = start + length + 2
+        if body[at - 2 : at] != b"\r\n":
+            break
+        yield head[1].decode(), head[2].decode(), body[start : start + length]
+    msg = f"the body is not as our own are, at byte {at}"
+    raise LookFailed(msg)
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content.decode(), object_pairs_hook=_Object)
+    except (ValueError, RecursionError):
+        msg = "a part of the body is not JSON"
+        raise LookFailed(msg) from None
+
+
+def _texts(part: str, value: object) -> Iterator[str]:
+    """Every key and value of a part that is not in a closed shape of ours, each value with its key before it."""
+    if part == "" and isinstance(value, _Object):
+        yield from _shaped(value, _RUN)
+    elif part == ".extra" and isinstance(value, _Object):
+        for key, inner in value:
+            if key == "metadata" and isinstance(inner, _Object):
+                yield from _shaped(inner, envelope.METADATA)
+            else:
+                yield from _walk(key, inner)
+    else:
+        yield from _walk("", value)
+
+
+def _shaped(pairs: _Pairs, shapes: Mapping[str, _Fits]) -> Iterator[str]:
+    for key, value in pairs:
+        shape = shapes.get(key)
+        if value is None or (shape is not None and shape.fits(value)):
+            continue
+        if key in _COUNTED and isinstance(value, _Object):
+            for name, n in value:  # names the policy gives, and how often each was met
+                yield from _walk(name, name if _COUNT.fits(n) else n)
+        else:
+            yield from _walk(key, value)
+
+
+def _walk(key: str, value: object) -> Iterator[str]:
+    if isinstance(value, _Object):
+        for name, inner in value:
+            yield from _walk(name, inner)
+        if not value:
+            yield key
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _walk(key, inner)
+        if not value:
+            yield key
+    elif value is None or isinstance(value, bool) or (isinstance(value, str) and envelope.INSTANT.fits(value)):
+        yield key
+    else:
+        yield f"{key}: {value}"
+
+
+class _Order:
+    """The shape of a dotted order."""
+
+    def fits(self, value: object) -> bool:
+        return isinstance(value, str) and envelope.DOTTED_ORDER.fullmatch(value) is not None
+
+
+_Fits: TypeAlias = Shape | _Order
+_RUN: Final[Mapping[str, _Fits]] = {**envelope.RUN, "dotted_order": _Order()}
+_COUNT: Final = envelope.METADATA["errors"]
+_COUNTED: Final = frozenset({"redactions", "usage_metadata"})

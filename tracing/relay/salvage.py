@@ -1,0 +1,74 @@
+"""What can be carried over from an outbox that is damaged: all of its counts or none, and of what waited every row that can be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+PENDING: Final = "pending"
+DROPPED: Final = "dropped"
+LOST: Final = "outbox_lost"
+"""Why an operation is dropped that a relay had taken and a damaged outbox no longer gives."""
+
+_COUNTS: Final = ("meta", "senders", "totals", "settled", "calls", "call_totals", "redactions")
+
+
+def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
+    """Carry over what can be read. Rows that were changed are known by their seals, by whoever takes them out.
+
+    The counts are only true together: where one of their tables cannot be read, or they do not fit one another, none is taken. Then the
+    ledger begins anew, and each recorder that still lives tells what it had handed over before: that is `LOST`, too.
+
+    Args:
+        held: the damaged file.
+        new: an empty outbox, in a transaction.
+        version: the only one of which anything is carried.
+
+    Returns:
+        What became of it, for the log.
+    """
+    try:
+        with closing(sqlite3.connect(held, isolation_level=None, timeout=1.0)) as old:
+            if old.execute("PRAGMA user_version").fetchone()[0] != version:
+                return "another version's, what waited in it is not sent"
+            tables = {name: old.execute(f"SELECT * FROM {name}").fetchall() for name in _COUNTS}  # noqa: S608  # closed text
+            rows = _rows(old)
+    except sqlite3.Error:
+        return "its counts cannot be read, what waited in it is not sent"
+    arrived = sum(int(row[4]) for row in tables["senders"])
+    counted = {state: sum(int(n) for _, s, _, _, n in tables["totals"] if s == state) for state in {row[1] for row in tables["totals"]}}
+    waiting = counted.get(PENDING, 0)
+    if arrived != sum(counted.values()) or len(rows) > waiting:
+        return "its counts do not fit one another, what waited in it is not sent"
+    for name, found in tables.items():
+        if found:
+            new.executemany(f"INSERT OR REPLACE INTO {name} VALUES ({', '.join('?' * len(found[0]))})", found)  # noqa: S608  # closed text
+    new.executemany("INSERT INTO ops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    _count_lost(new, waiting, len(rows))
+    return f"{len(rows)} of {waiting} that waited in it are carried over"
+
+
+def _count_lost(new: sqlite3.Connection, waiting: int, carried: int) -> None:
+    """The ledger of what waited: what is here waits on, the rest is dropped."""
+    new.execute("DELETE FROM totals WHERE state = ?", (PENDING,))
+    if waiting > carried:
+        lost = (DROPPED, LOST, waiting - carried)
+        new.execute("INSERT INTO totals VALUES ('', ?, ?, '', ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", lost)
+    new.execute("INSERT INTO totals SELECT '', ?, '', withheld, count(*) FROM ops GROUP BY withheld", (PENDING,))
+
+
+def _rows(old: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Every operation that can be read, from both ends: behind a damaged page there may be whole ones."""
+    found: dict[int, tuple[object, ...]] = {}
+    for order in ("ASC", "DESC"):
+        try:
+            for row in old.execute(f"SELECT * FROM ops ORDER BY seq {order}"):  # noqa: S608  # closed text
+                found.setdefault(row[0], row)
+        except sqlite3.Error:
+            continue
+        else:
+            break
+    whole = (int, str, str, str, str, str, bytes, str, bytes, str, float, int)
+    return [found[seq] for seq in sorted(found) if tuple(type(part) for part in found[seq]) == whole]
