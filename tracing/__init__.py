@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracing.guarded import guarded_tool
+from tracing.harden import doctor, harden, room_options
 from tracing.livekit_agent import Call, Probe
 from tracing.recorder import Recorder
 from tracing.settings import Settings, read_settings
@@ -13,7 +17,7 @@ from tracing.settings import Settings, read_settings
 if TYPE_CHECKING:
     from tracing.launch import RelayHandle
 
-__all__ = ["Call", "Recorder", "attach", "start_options", "start_relay"]
+__all__ = ["Call", "Recorder", "attach", "doctor", "guarded_tool", "harden", "room_options", "start_options", "start_relay"]
 
 _lock = threading.Lock()
 # A child forked while another thread holds the lock would wait for it for ever, in attach().
@@ -24,7 +28,8 @@ _recorders: dict[tuple[int, str], Recorder] = {}
 def start_relay(**settings: Any) -> RelayHandle:
     """Start the host's relay, or use the one that runs. Never raises and never waits; call it once, in the agent's main.
 
-    A relay that runs under other settings (policy, project, key, version) is told to stop, and the new one takes its place.
+    A relay that runs under other settings (policy, project, key, version) is told to stop, and the new one takes its place. One that dies
+    is started again, until the handle's ``stop``.
 
     Args:
         settings: ``policy``, ``env``, ``project``, ``endpoint``, ``pricing``, ``runtime``; each also out of the environment
@@ -33,6 +38,7 @@ def start_relay(**settings: Any) -> RelayHandle:
     Returns:
         A handle; one that does nothing, with the reason in ``fault``, where there can be no relay.
     """
+    from tracing.keeper import keep  # noqa: PLC0415  # job processes attach without it
     from tracing.launch import RelayHandle, launch  # noqa: PLC0415  # job processes attach without it
 
     if _is_off():
@@ -41,9 +47,15 @@ def start_relay(**settings: Any) -> RelayHandle:
         found = read_settings(**settings)
         # Job processes find the same relay, whatever directory this one was told.
         os.environ["PHI_GUARD_RUNTIME_DIR"] = str(found.runtime)
-        return launch(found)
+        os.environ["PHI_GUARD_STATE_DIR"] = str(found.state)
+        handle = launch(found)
     except Exception as fault:  # noqa: BLE001  # the agent starts whatever becomes of telemetry
         return RelayHandle(None, None, f"{type(fault).__name__}: {fault}")
+    try:
+        keep(handle)
+    except Exception as fault:  # noqa: BLE001  # it runs, and is not started again if it dies
+        handle.fault = f"not kept: {type(fault).__name__}: {fault}"
+    return handle
 
 
 def attach(
@@ -121,5 +133,11 @@ def _recorder(settings: Settings) -> Recorder:
     key = (os.getpid(), settings.address)
     with _lock:
         if key not in _recorders:
-            _recorders[key] = Recorder(settings.address)
+            _recorders[key] = Recorder(settings.address, revive=partial(_revive, settings.runtime))
         return _recorders[key]
+
+
+def _revive(runtime: Path) -> None:
+    from tracing.keeper import revive  # noqa: PLC0415  # only where there has been no relay for long
+
+    revive(runtime)

@@ -7,19 +7,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import zmq
 
 if TYPE_CHECKING:
+    from tracing.keeper import Keeper
     from tracing.relay.intake import Answer
     from tracing.settings import Settings
 
-_PASSED: Final = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                            "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-                            "LANGSMITH_API_KEY"})  # fmt: skip
+_PASSED: Final = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "PYTHONPATH",
+                            "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+                            "http_proxy", "https_proxy", "no_proxy", "LANGSMITH_API_KEY"})  # fmt: skip
 """Variables the relay gets, beside ours. LangSmith's other switches open side doors, so they stay behind."""
+NICE: Final = 10
+"""How far the relay stands behind the agents, setpriority(2): what it does can wait for a second, what they do cannot for 20 ms."""
 
 
 class RelayHandle:
@@ -33,6 +38,8 @@ class RelayHandle:
 
     def __init__(self, settings: Settings | None, process: subprocess.Popen[bytes] | None, fault: str = "") -> None:
         self.settings, self.process, self.fault = settings, process, fault
+        self.keeper: Keeper | None = None
+        self._pid = os.getpid()
 
     def ask(self, seconds: float = 2.0) -> Answer | None:
         """The relay's own account of itself; None when it gives none in time that we understand. Blocks: not for the audio path."""
@@ -62,7 +69,11 @@ class RelayHandle:
         return False
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Let the relay ship what it can, then end it, if this handle started it."""
+        """Let the relay ship what it can, then end it, if this handle started it; none is started again. In a forked child: nothing."""
+        if self._pid != os.getpid():
+            return
+        if self.keeper is not None:
+            self._let_go(self.keeper)
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -72,6 +83,33 @@ class RelayHandle:
             self.process.kill()
             self.process.wait()
 
+    def _let_go(self, keeper: Keeper) -> None:
+        """No other is started, by us or by any recorder, where the relay is ours or there is none."""
+        from tracing.keeper import forget, holder  # noqa: PLC0415  # it starts relays and needs this module
+
+        keeper.stop()
+        ours = self.process is not None and self.process.poll() is None
+        if self.settings is not None and (ours or not holder(self.settings.runtime)):
+            with suppress(OSError):
+                forget(self.settings.runtime)
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What of an agent's environment the relay gets."""
+    return {k: v for k, v in given.items() if k in _PASSED or k.startswith("PHI_GUARD_")}
+
+
+def give_way(pid: int) -> None:
+    """Let a process that has just begun, and the threads it will have, stand behind the agents; where that is refused, it does not."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+    # A session of its own is a scheduling group of its own where autogroups are on (sched(7)); there only the group's number counts.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE), encoding="ascii")
+    if hasattr(os, "SCHED_BATCH"):  # does not interrupt whoever runs when it wakes up
+        with suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+
 
 def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> RelayHandle:
     """Start a relay for a runtime directory; where one already serves it under the same settings, the new process ends at once.
@@ -80,7 +118,9 @@ def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> Rela
         OSError: the process cannot be started.
     """
     given = os.environ if environ is None else environ
-    passed = {k: v for k, v in given.items() if k in _PASSED or k.startswith("PHI_GUARD_")}
+    passed = environment(given) | {"PHI_GUARD_SWITCH": str(settings.switch)}
+    if state := getattr(settings, "state", None):
+        passed["PHI_GUARD_STATE_DIR"] = str(state)
     arguments: dict[str, Any] = {
         "runtime": settings.runtime,
         "policy": settings.policy,
@@ -100,4 +140,5 @@ def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> Rela
         )
     finally:
         os.close(log)
+    give_way(process.pid)
     return RelayHandle(settings, process)

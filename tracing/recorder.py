@@ -1,45 +1,64 @@
 """The hot path: a record is put in a bounded queue and forgotten. A daemon thread encodes, hands batches to the relay and waits for acks.
 
-`Recorder.record` never blocks, never raises and does no input or output. Measure it with ``phi-audit rehearse``: overhead_us.
+`Recorder.record` never blocks, never raises and does no input or output. Measure it with ``phi-audit bench overhead``.
 """
 
 from __future__ import annotations
 
+import _thread
+import atexit
+import contextlib
 import os
 import threading
 import time
 import uuid
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import zmq
 
-from tracing.record import Ack, AnyRecord, Batch
+from tracing.flight import Flight
+from tracing.identity import prepare_ids
+from tracing.record import Ack, AnyRecord, Batch, ToolCall
 
 ITEMS_MAX: Final = 20_000
-"""Records held in the agent's memory, queued and not yet acknowledged."""
+"""Records held in the agent's memory: taken, queued and not yet acknowledged."""
 BYTES_MAX: Final = 32 * 1024 * 1024
 """Their bytes."""
 BATCH_ITEMS: Final = 100
-BATCH_BYTES: Final = 1024 * 1024
+BATCH_BYTES: Final = 256 * 1024
+"""A batch is closed once it has so many; it goes over by its last record at most. To copy it holds the interpreter for a tenth of a ms."""
+TICK_BYTES: Final = 4 * BATCH_BYTES
+"""What is handed to the socket in one tick, sent for the first time or again."""
 TICK_S: Final = 0.02
 """How long a record waits at most before it is sent."""
 RESEND_S: Final = 5.0
-"""A batch not acknowledged by then is sent again; the relay knows it by its spans' ids."""
+"""After so much silence the oldest batch is sent again; the relay knows it by its spans' ids."""
 IN_FLIGHT: Final = 8
 """Batches sent and not acknowledged, and messages inside zmq: what a relay that stands still can cost the agent beside `BYTES_MAX`."""
 REOPEN_S: Final = 1.0
 """How long the thread waits before it tries again, when there is no socket to be had."""
 HEARTBEAT_S: Final = 1.0
 """How often an idle recorder with open calls tells the relay that it lives."""
+SLICE_ITEMS: Final = 32
+SLICE_BYTES: Final = 64 * 1024
+"""What the thread encodes in one go, in records and in characters of tools' texts: it holds the interpreter meanwhile."""
+SLICES: Final = 8
+BREATH_S: Final = 0.0001
+"""How long it lets go of the interpreter after each go, so that whoever waits for it gets it: the agent's loop, say."""
+ALONE_S: Final = 15.0
+"""Without a connection for so long, and with something to send, it asks for a relay to be started."""
+EXIT_S: Final = 2.0
+"""What a process that ends waits for the relay, if anything is pending."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Where the records of one recorder are: ``offered = acked + pending + sum(dropped)`` at any time no record is under way."""
+    """Where the records of one recorder are: ``offered = acked + pending + sum(dropped)``, at any time."""
 
     offered: int
     acked: int
@@ -52,10 +71,11 @@ _recorders: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()
 
 
 @dataclass(slots=True)
-class _Sending:
+class _Line:
     """What the thread alone knows: its socket, the last batch's number, when it last spoke and the count it told in its last beat."""
 
     socket: zmq.Socket[bytes]
+    news: zmq.Socket[bytes]
     number: int = 0
     beat: float = 0.0
     told: int = 0
@@ -75,63 +95,49 @@ class Recorder:
         address: zmq endpoint of the relay, ``ipc://...``.
         items_max: most records held; one more is dropped and counted as ``queue_full``.
         bytes_max: most bytes held, likewise.
+        revive: called on the recorder's thread when there has been no relay for `ALONE_S`, and again after as long.
     """
 
-    def __init__(self, address: str, *, items_max: int = ITEMS_MAX, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        items_max: int = ITEMS_MAX,
+        bytes_max: int = BYTES_MAX,
+        revive: Callable[[], object] | None = None,
+    ) -> None:
         self.sender = uuid.uuid4().hex
         self.pid = os.getpid()
         self.faults = 0
-        self._address = address
+        self.running = True
+        self.connected = False
+        self._address, self._revive = address, revive
         self._items_max, self._bytes_max = items_max, bytes_max
         self._encode = msgspec.msgpack.Encoder().encode
         self._taken: deque[AnyRecord] = deque()  # as record() was given them; nothing of a record changes after that
         self._queue: deque[bytes] = deque()
+        # Held for counting only: never while something is encoded or sent, so that nobody waits for it.
         self._lock = threading.Lock()
-        self._offered = self._items_in = self._bytes_in = 0  # written under the lock
-        self._items_out = self._bytes_out = 0  # written by the thread alone
+        self._slice = self._items = self._acked = 0  # being encoded; encoded and not acknowledged; acknowledged
+        self._raw = self._bytes = 0  # bytes of tools' texts not encoded yet, and of what is encoded
         self._dropped: dict[str, int] = {}
         self._open_calls: set[str] = set()
-        self._unacked: OrderedDict[int, tuple[bytes, int, int, float]] = OrderedDict()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="phi-guard-recorder", daemon=True)
-        self._thread.start()
+        self._flight = Flight(RESEND_S)
+        self._alone_since = time.monotonic()
+        self._stop, self._ended = threading.Event(), threading.Event()
         _recorders.add(self)
+        _thread.start_new_thread(self._run, ())  # Thread.start() would wait until it runs: milliseconds on a busy host
 
     def record(self, record: AnyRecord) -> None:
         """Take a record for delivery. Never blocks on input or output and never raises; what cannot be held is counted.
 
-        Cost: an append, without a lock; independent of the record's size and of the relay's and the network's state.
+        Cost: an append, without a lock; for a tool's record a sum under one that is never held for long. Independent of the record's size
+        and of the relay's and the network's state.
         """
-        if len(self._taken) < self._items_max:
+        if len(self._taken) + self._items >= self._items_max:
+            self._refuse()
+        elif type(record) is not ToolCall or self._fits(record):  # all other kinds are small: names and numbers
             self._taken.append(record)
-        else:
-            with self._lock:
-                self._offered += 1
-                self._drop("queue_full")
-
-    def _admit(self) -> None:
-        """Encode what was taken and queue it within the bounds; a few at a time, so that nobody waits long for the lock."""
-        left = len(self._taken)
-        while left > 0:
-            with self._lock:
-                for _ in range(min(left, BATCH_ITEMS)):
-                    if self._taken:  # another thread may admit too
-                        self._admit_one(self._taken.popleft())
-            left -= BATCH_ITEMS
-
-    def _admit_one(self, record: AnyRecord) -> None:
-        self._offered += 1
-        try:
-            data = self._encode(record)
-        except Exception:  # noqa: BLE001  # nothing of telemetry may reach the call; the count tells
-            self._drop("encode")
-            return
-        if self._items_in - self._items_out >= self._items_max or self._bytes_in - self._bytes_out + len(data) > self._bytes_max:
-            self._drop("queue_full")
-        else:
-            self._items_in += 1
-            self._bytes_in += len(data)
-            self._queue.append(data)
 
     def open_call(self, call: str) -> None:
         """Tell the relay, from now on with each heartbeat, that this call is going on here."""
@@ -144,11 +150,10 @@ class Recorder:
             self._open_calls.discard(call)
 
     def tally(self) -> Tally:
-        """Where all records are now."""
-        self._admit()
+        """Where all records are now. Quick: safe on the event loop."""
         with self._lock:
-            acked = self._items_out
-            return Tally(self._offered, acked, self._items_in - acked, dict(self._dropped))
+            pending, dropped = len(self._taken) + self._slice + self._items, dict(self._dropped)
+            return Tally(self._acked + pending + sum(dropped.values()), self._acked, pending, dropped)
 
     def drain(self, seconds: float) -> bool:
         """Wait until the relay has acknowledged everything. Blocks the caller: not for the audio path.
@@ -168,21 +173,51 @@ class Recorder:
         """Stop, after waiting up to ``seconds`` for what is pending."""
         self.drain(seconds)
         self._stop.set()
-        self._thread.join(1.0)
+        self._ended.wait(1.0)
 
     def forked(self) -> None:
         """In a forked child: the thread is not there, and whoever held the lock is not either. Nothing waits, and nothing is held."""
         self._lock = threading.Lock()
+        self._stop, self._ended = threading.Event(), threading.Event()
+        self._ended.set()
+        self.running = self.connected = False
         self._items_max = self._bytes_max = 0
         self._taken.clear()
         self._queue.clear()
-        self._items_out, self._bytes_out = self._items_in, self._bytes_in
+        self._open_calls.clear()
+        self._slice = self._items = self._raw = self._bytes = 0
+
+    # -- counting ------------------------------------------------------------------------------------------------------------------
+
+    def _fits(self, record: ToolCall) -> bool:
+        """Count a tool's texts in; refuse the record where there is no room for them until it is encoded."""
+        size = _texts(record)
+        with self._lock:
+            if self._raw + self._bytes + size > self._bytes_max:
+                self._drop("queue_full")
+                return False
+            self._raw += size
+            return True
+
+    def _refuse(self) -> None:
+        with self._lock:
+            self._drop("queue_full")
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1
 
+    # -- the thread ----------------------------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         """The thread: a fault is counted and it goes on, for a dead thread would lose all that follows. The fault's text is not kept."""
+        try:
+            self._stop.wait(TICK_S)  # whoever made us goes on first: to open a socket takes a millisecond
+            self._serve()
+        finally:
+            self.running = False
+            self._ended.set()
+
+    def _serve(self) -> None:
         while not self._stop.is_set():
             try:
                 with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
@@ -198,70 +233,154 @@ class Recorder:
         socket.setsockopt(zmq.SNDHWM, IN_FLIGHT)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        socket.connect(self._address)
-        state = _Sending(socket)
-        while not self._stop.wait(TICK_S):
-            try:
-                self._tick(state, time.monotonic())
-            except Exception:  # noqa: BLE001  # see `_run`
-                self.faults += 1
+        news = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        line = _Line(socket, news)
+        self._lose_connection()
+        try:
+            socket.connect(self._address)
+            while not self._stop.wait(BREATH_S if self._taken else TICK_S):
+                try:
+                    self._tick(line, time.monotonic())
+                except Exception:  # noqa: BLE001  # see `_run`
+                    self.faults += 1
+        finally:
+            self._lose_connection()
+            socket.disable_monitor()
+            news.close(linger=0)
 
-    def _tick(self, state: _Sending, now: float) -> None:
+    def _lose_connection(self) -> None:
+        if self.connected:
+            self._alone_since = time.monotonic()
+        self.connected = False
+        self._flight.lost_connection()
+
+    def _tick(self, line: _Line, now: float) -> None:
+        prepare_ids()
         self._admit()
-        while state.socket.poll(0):
+        self._hear(line, now)
+        self._send(line, now)
+        self._beat(line, now)
+        if not self.connected and self._revive is not None and now - self._alone_since > ALONE_S and (self._items or self._open_calls):
+            self._alone_since = now
+            self._revive()
+
+    def _admit(self) -> None:
+        """Encode what was taken and queue it within the bounds; a little at a time, letting go of the interpreter in between.
+
+        After a few goes it is time to send; what is left comes with the next tick, which is then at once.
+        """
+        for _ in range(SLICES):
+            if not self._taken:
+                return
+            part: list[AnyRecord] = []
+            texts = 0
+            with self._lock:
+                while self._taken and len(part) < SLICE_ITEMS and texts < SLICE_BYTES:
+                    part.append(self._taken.popleft())
+                    texts += _texts(part[-1])
+                self._slice = len(part)
+            coded = [self._code(record) for record in part]
+            with self._lock:
+                for data in coded:
+                    self._queue_one(data)
+                self._slice = 0
+                self._raw -= texts
+            time.sleep(BREATH_S)
+
+    def _code(self, record: AnyRecord) -> bytes | None:
+        try:
+            return self._encode(record)
+        except Exception:  # noqa: BLE001  # nothing of telemetry may reach the call; the count tells
+            return None
+
+    def _queue_one(self, data: bytes | None) -> None:
+        if data is None:
+            self._drop("encode")
+        elif self._items >= self._items_max or self._bytes + len(data) > self._bytes_max:
+            self._drop("queue_full")
+        else:
+            self._items += 1
+            self._bytes += len(data)
+            self._queue.append(data)
+
+    def _hear(self, line: _Line, now: float) -> None:
+        """What became of the connection, and which batches are stored."""
+        while _readable(line.news):
+            event = int.from_bytes(line.news.recv_multipart(zmq.NOBLOCK)[0][:2], "little")  # zmq_socket_monitor(3): 16 bits, then a value
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.connected = True
+            else:
+                self._lose_connection()
+        while _readable(line.socket):
             try:
-                self._acknowledge(_decode_ack(state.socket.recv(zmq.NOBLOCK)).number)
+                number = _decode_ack(line.socket.recv(zmq.NOBLOCK)).number
             except (msgspec.MsgspecError, zmq.ZMQError):
                 break  # not from our relay; the batch stays un-acked and is sent again
-        for number in [n for n, (_, _, _, at) in self._unacked.items() if now - at > RESEND_S]:
-            data, items, size, _ = self._unacked[number]
-            if not state.send(data):
-                break
-            self._unacked[number] = (data, items, size, now)
-        while self._queue and len(self._unacked) < IN_FLIGHT:
-            state.number += 1
-            data, items, size = self._next_batch(state.number)
-            sent = state.send(data)
-            # A batch that could not be sent is due at once: it goes out with the first tick after the relay is there.
-            self._unacked[state.number] = (data, items, size, now if sent else now - 2 * RESEND_S)
-            state.beat = now
-            if not sent:
-                break
-        if (self._open_calls or self._offered != state.told) and now - state.beat > HEARTBEAT_S:
-            beat = self._batch(0, [])
-            if state.send(self._encode(beat)):
-                state.told = beat.offered
-            state.beat = now
+            items, size = self._flight.acknowledge(number, now)
+            with self._lock:
+                self._acked += items
+                self._items -= items
+                self._bytes -= size
 
-    def _next_batch(self, number: int) -> tuple[bytes, int, int]:
+    def _send(self, line: _Line, now: float) -> None:
+        """Send again what is due, then what waits, as far as the tick's bound and the relay's answers allow."""
+        left = TICK_BYTES
+        while left > 0:
+            if (due := self._flight.due(now)) is None:
+                if not self._queue or len(self._flight) >= IN_FLIGHT:
+                    return
+                line.number += 1
+                self._pack(line.number)
+                continue
+            number, data = due
+            if not line.send(data):
+                return
+            self._flight.sent(number, now)
+            line.beat, left = now, left - len(data)
+            time.sleep(0)  # a megabyte has just been copied
+
+    def _pack(self, number: int) -> None:
         records: list[msgspec.Raw] = []
         size = 0
         while self._queue and len(records) < BATCH_ITEMS and size < BATCH_BYTES:
             data = self._queue.popleft()
             size += len(data)
             records.append(msgspec.Raw(data))
-        return self._encode(self._batch(number, records)), len(records), size
+        self._flight.add(number, self._encode(self._batch(number, records)), items=len(records), size=size)
+
+    def _beat(self, line: _Line, now: float) -> None:
+        if now - line.beat <= HEARTBEAT_S or not (self._open_calls or self.tally().offered != line.told):
+            return
+        beat = self._batch(0, [])
+        if line.send(self._encode(beat)):
+            line.told = beat.offered
+        line.beat = now
 
     def _batch(self, number: int, records: list[msgspec.Raw]) -> Batch:
         tally = self.tally()
         with self._lock:
-            calls = sorted(self._open_calls)
+            calls = list(self._open_calls)
         return Batch(
             sender=self.sender,
             number=number,
             records=records,
             offered=tally.offered,
             dropped=tally.dropped,
-            open_calls=calls,
+            open_calls=sorted(calls),
+            acked=tally.acked,
         )
 
-    def _acknowledge(self, number: int) -> None:
-        done = self._unacked.pop(number, None)
-        if done is not None:
-            _, items, size, _ = done
-            with self._lock:
-                self._items_out += items
-                self._bytes_out += size
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    return bool(int(socket.EVENTS) & zmq.POLLIN)  # a tenth of what poll() costs
+
+
+def _texts(record: AnyRecord) -> int:
+    """Characters of a tool's texts; what is no text cannot be encoded either and is counted there."""
+    if type(record) is not ToolCall:
+        return 0
+    arguments, output = record.arguments, record.output
+    return (len(arguments) if type(arguments) is str else 0) + (len(output) if type(output) is str else 0)
 
 
 def _forked() -> None:
@@ -269,4 +388,13 @@ def _forked() -> None:
         recorder.forked()
 
 
+def _ending() -> None:
+    """The process ends by itself, not by LiveKit's shutdown: what is pending gets a moment more."""
+    end = time.monotonic() + EXIT_S
+    for recorder in list(_recorders):
+        with contextlib.suppress(Exception):
+            recorder.close(max(0.0, end - time.monotonic()))
+
+
 os.register_at_fork(after_in_child=_forked)
+atexit.register(_ending)

@@ -24,10 +24,13 @@ from phi_guard.errors import PhiGuardError
 __all__ = ["load_module", "main"]
 
 COMMANDS: Final = {
-    "bench": ("audit.cli.bench:bench", "Measure detection on labelled texts, beside Presidio's default."),
+    "bench": ("audit.cli.bench:bench", "Measure detection beside Presidio's default, and what recording costs beside other tracers."),
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
+    "disclosures": ("audit.cli.disclosures:disclosures", "Show and check the log of what was sent to whom."),
+    "doctor": ("audit.cli.doctor:doctor", "Look for doors through which content could leave past the gate, and say how to shut each."),
     "policy": ("audit.cli.policy:policy", "Check, try, explain and compare policies; propose rules for a new tool."),
     "rehearse": ("audit.cli.rehearse:rehearse", "Play real agent calls against a stand-in and measure what telemetry costs."),
+    "relay": ("audit.cli.relay:relay", "Run the relay as a service, or ask one how it is."),
     "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
     "serve": ("audit.cli.serve:serve", "Run the local trace store."),
     "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),

@@ -51,6 +51,7 @@ def bench() -> None:
     \b
     Examples:
       phi-audit bench detection --corpus corpora/
+      phi-audit bench overhead
     """  # noqa: D301  # \b is click's, against re-wrapping
 
 
@@ -131,6 +132,39 @@ def detection(
     if output is None:
         click.echo(text, nl=False, color=colour)
     return exits.INTERRUPTED if done.interrupted else exits.GO
+
+
+@bench.command(epilog="Exit codes: 0 measured, 1 over a budget (with --check), 2 usage, 3 could not finish, 130 interrupted.")
+@click.option("-n", "--n", type=click.IntRange(50, 1_000_000), default=2000, show_default=True,
+              help="Operations of each contender, in each of two conditions.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=8.0, show_default=True,
+              help="How long the event loop is watched in each of its conditions.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Exit 1 when a figure is over its budget.")
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the report.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, not to stdout.")
+def overhead(n: int, seconds: float, check: bool, fmt: str, output: Path | None) -> int:
+    """Measure what telemetry costs the agent: ours beside doing nothing, LangSmith's client and OpenTelemetry, in one run.
+
+    Cost of an operation on the agent's thread (p50, p99, max), lateness of its event loop, its memory and the time to import. Each figure
+    of ours stands beside its budget. Nothing leaves this machine: the rivals send to servers of the benchmark's own. Takes about two
+    minutes; a machine that does other things meanwhile shows in the row of doing nothing.
+
+    \b
+    Examples:
+      phi-audit bench overhead
+      phi-audit bench overhead --n 10000 --seconds 30 --format json -o overhead.json
+      phi-audit bench overhead --n 500 --seconds 2 --check
+    """  # noqa: D301  # \b is click's, against re-wrapping
+    from audit.rehearsal.overhead import measure  # noqa: PLC0415  # not for --help
+    from audit.rehearsal.overhead_text import render_overhead  # noqa: PLC0415
+
+    _refuse_unwritable(output)
+    report = measure(n, seconds, lambda line: click.echo(f"bench: {line}", err=True), version=_version())
+    text = json.dumps(report.as_json(), indent=2) + "\n" if fmt == "json" else render_overhead(report)
+    _write(output, text)
+    if output is None:
+        click.echo(text, nl=False)
+    return exits.NO_GO if check and report.over else exits.GO
 
 
 def _keep(said: list[str] | None, second: CrossCheck | None, corpus: Corpus, text: LabelledText, answers: Answers) -> None:

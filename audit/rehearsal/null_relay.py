@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import msgspec
@@ -11,10 +12,13 @@ from tracing.record import Ack, Batch
 
 
 def main(address: str) -> None:
-    """Serve until killed."""
+    """Serve until killed, or until whoever started it is gone."""
+    parent = os.getppid()
     socket = zmq.Context().socket(zmq.ROUTER)
     socket.bind(address)
-    while True:
+    while os.getppid() == parent:
+        if not socket.poll(1000):
+            continue
         peer, data = socket.recv_multipart()[:2]
         batch = msgspec.msgpack.decode(data, type=Batch)
         if batch.number:

