@@ -119,7 +119,9 @@ def test_the_rehearsal_delivers_every_span(played):
     spans = evidence["spans"]
     assert (evidence["calls"], evidence["calls_crashed"], evidence["unanswered_turns"], evidence["tracer_faults"]) == (2, 0, 0, 0)
     assert spans["adds_up"]
-    assert spans["offered"] == spans["delivered"] == len(store.runs()) + 4
+    assert spans["offered"] == spans["delivered"] + spans["withheld"] == len(store.runs()) + 4
+    bare = [run for run in store.runs() if run["extra"]["metadata"].get("withheld") == "consent_refused"]
+    assert spans["withheld"] == len(bare) > 0  # the call whose caller refused: skeletons, but for its root and its guardrail
     assert spans["dropped"] == {}
 
 

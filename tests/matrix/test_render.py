@@ -1,0 +1,63 @@
+"""The table of docs/reliability.md: every cell has a row, no figure is invented, and every row has a cell that is a test."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import render
+
+COST = {"p50": 1.0, "p95": 2.0, "p99": 3.4, "max": 5.6, "n": 9, "cpu_p99": 2.2, "cpu_max": 4.0, "cpu_n": 9}
+LEDGER = {"offered": 9, "delivered": 7, "withheld": 0, "pending": 0, "dropped": {"switch_off": 2}}
+
+
+def line(cell, **facts):
+    return json.dumps({"cell": cell, "calls": 2, "ledger": LEDGER, "costs": {"record": COST, "handler": COST}, **facts})
+
+
+def test_a_row_says_what_was_measured_and_a_missing_one_that_it_was_not():
+    """The last line of a cell counts."""
+    rows = render.table([line("refused", settled_s=9), line("refused", settled_s=1.5), line("down_for_long", down_s=600.0)]).splitlines()
+    assert "| LangSmith refuses connections | 2 | 9 | 7 | 0 | 0 | 2 switch_off | 3 (2), 6 | 3 (2), 6 | 1.5 s |" in rows
+    assert any(row.startswith("| LangSmith is down for 600 s |") for row in rows)
+    assert sum("not run" in row for row in rows) == len(render.CELLS) - 2
+
+
+def test_a_cell_nobody_knows_is_refused():
+    """A renamed test must not vanish from the table in silence."""
+    with pytest.raises(ValueError, match="no such cell: new"):
+        render.table([line("new")])
+
+
+def test_the_table_is_put_between_its_marks(tmp_path):
+    """What stands around it stays."""
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{render.BEGIN}\nold\n{render.END}\nafter\n")
+    render.write(page, [line("refused")])
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="marks"):
+        render.write(page, [])
+
+
+def test_every_row_is_a_test_and_every_cell_has_a_row():
+    """Read out of the tests themselves."""
+    names = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                asked = {argument.arg for argument in node.args.args}
+                if asked & {"cell", "small_disk"} or "corrupted" in node.name:
+                    names.add(node.name.removeprefix("test_"))
+    assert {cell.partition("[")[0] for cell in render.CELLS} == names
+
+
+def test_the_page_has_its_marks():
+    """Or a run could not be rendered into it."""
+    text = render.PAGE.read_text("utf-8")
+    assert text.count(render.BEGIN) == text.count(render.END) == 1
