@@ -20,11 +20,11 @@ from phi_guard.detect.patterns import PatternDetector
 from phi_guard.gate import Gate
 from phi_guard.policy import shipped
 from phi_guard.switch import FileSwitch
-from tracing.record import Ack
+from tracing.record import Ack, Batch
 from tracing.recorder import Recorder
 from tracing.relay.clock import Hands
 from tracing.relay.database import ASIDE_MAX, put_aside
-from tracing.relay.intake import Intake, Told
+from tracing.relay.intake import Intake
 from tracing.relay.ledger import read_ledger
 from tracing.relay.outbox import DELIVERED, Limits, Outbox, OutboxUnusable
 from tracing.relay.retention import tidy
@@ -142,7 +142,7 @@ def opened(tmp_path, hands=None):
 def send(intake, records, number=1, offered=None, acked=0, sender="agent"):
     raw = [msgspec.Raw(encode(record)) for record in records]
     offered = len(raw) if offered is None else offered
-    reply = intake.take(encode(Told(sender=sender, number=number, records=raw, offered=offered, acked=acked)))
+    reply = intake.take(encode(Batch(sender=sender, number=number, records=raw, offered=offered, acked=acked)))
     return reply is not None and msgspec.msgpack.decode(reply, type=Ack).number == number
 
 

@@ -18,10 +18,10 @@ from phi_guard.gate import Gate
 from phi_guard.policy import shipped
 from phi_guard.runtime import RuntimeDirectoryError, keep_private, state_dir
 from phi_guard.switch import FileSwitch
-from tracing.record import Ack, CallOpened
+from tracing.record import Ack, Batch, CallOpened
 from tracing.relay import log
 from tracing.relay.clock import Hands
-from tracing.relay.intake import Intake, Told
+from tracing.relay.intake import Intake
 from tracing.relay.ledger import read_ledger
 from tracing.relay.outbox import DELIVERED, DROPPED, SENDERS_H, Limits, Outbox
 from tracing.relay.retention import CALLS_H, MARKS_H, tidy
@@ -67,7 +67,7 @@ def intake(tmp_path, clock):
 
 def send(intake, records, number=1, offered=None, sender="agent", **told):
     raw = [msgspec.Raw(encode(record)) for record in records]
-    batch = Told(sender=sender, number=number, records=raw, offered=len(raw) if offered is None else offered, **told)
+    batch = Batch(sender=sender, number=number, records=raw, offered=len(raw) if offered is None else offered, **told)
     reply = intake.take(encode(batch))
     return reply is not None and msgspec.msgpack.decode(reply, type=Ack).number == number
 
