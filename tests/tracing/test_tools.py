@@ -434,7 +434,7 @@ def test_only_so_many_calls_are_remembered(watch):
 ODD = [None, 5, [], {}, object(), "", b"x", float("nan"), ["c"], {"c": 1}]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
 def test_events_of_any_shape_are_passed_over(watch, odd):
     """Unhashable ids, missing parts, wrong types: nothing is raised, and a good call among them is told."""
     tracker = watch.tracker
