@@ -62,7 +62,9 @@ def test_cached_tokens_are_never_more_than_was_read(usage, counted):
     assert summed(usage) == NOTHING | counted
 
 
-@pytest.mark.parametrize("odd", [True, False, -1, TOKENS_MAX + 1, 10**30, 1.5, float("nan"), "7", None, [], {}, b"7"], ids=lambda odd: type(odd).__name__)
+@pytest.mark.parametrize(
+    "odd", [True, False, -1, TOKENS_MAX + 1, 10**30, 1.5, float("nan"), "7", None, [], {}, b"7"], ids=lambda odd: type(odd).__name__
+)
 def test_a_count_that_cannot_be_is_nothing(odd):
     """Wherever it stands; the other counts stay."""
     keys = ("text_tokens", "audio_tokens", "image_tokens")
