@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from fakes import Store
@@ -99,8 +101,16 @@ def test_a_switch_that_is_off_is_obeyed(tmp_path):
     assert evidence["spans"]["adds_up"]
 
 
-def test_ctrl_c_ends_it_at_once_and_leaves_no_relay(tmp_path):
+@pytest.fixture
+def short_path():
+    """A directory with a short name: a unix socket's path has room for a hundred bytes."""
+    with tempfile.TemporaryDirectory(prefix="phi-") as name:
+        yield Path(name)
+
+
+def test_ctrl_c_ends_it_at_once_and_leaves_no_relay(short_path):
     """Exit 130, and the processes it started are gone."""
+    tmp_path = short_path
     env = {k: v for k, v in os.environ.items() if not k.startswith("LANGS")} | {"TMPDIR": str(tmp_path)}
     command = [
         sys.executable,

@@ -197,7 +197,7 @@ def test_a_model_without_events_is_followed_by_the_sessions_states():
     assert call.faults == 0
     greeting, plain, tooled, heard, after, typed = records.of(AgentTurn)
     assert [turn.origin for turn in records.of(AgentTurn)] == ["agent", "vad", "vad", "vad", "vad", "text"]
-    assert [turn.ttft_source for turn in records.of(AgentTurn)] == ["", "state", "state", "state", "state", ""]
+    assert [turn.ttft_source for turn in records.of(AgentTurn)] == ["state"] * 6
     assert {turn.deployment for turn in records.of(AgentTurn)} == {"other-model"}
     assert 390 < plain.ttft_ms < 1000
     assert 290 < tooled.ttft_ms < 1500
@@ -318,7 +318,7 @@ def test_a_pipeline_is_followed_by_the_sessions_states():
     assert call.faults == 0
     turns = records.of(AgentTurn)
     assert [(turn.origin, turn.outcome, turn.ttft_source) for turn in turns] == [
-        ("agent", "answered", ""), *(("vad", "answered", "state"),) * 4
+        ("agent", "answered", "state"), *(("vad", "answered", "state"),) * 4
     ]  # fmt: skip
     assert [turn.interrupted for turn in turns] == [False, False, False, True, False]
     assert all(turn.ttft_ms > 100 for turn in turns[1:])
@@ -404,7 +404,7 @@ def test_a_call_goes_from_a_model_with_events_to_one_without_and_back():
         ("agent", "answered", "", 0),
         ("vad", "silent", "", 0),
         ("vad", "answered", "state", 1),
-        ("text", "silent", "", 1),
+        ("text", "silent", "state", 1),
         ("agent", "answered", "", 2),
         ("vad", "answered", "azure_events", 2),
     ]
@@ -461,11 +461,15 @@ def test_an_agent_who_only_thought_was_silent(state):
 
 
 def test_what_is_open_when_the_call_ends_is_told():
-    """Nothing that was begun goes missing; what a model tells better itself is dropped."""
+    """Nothing that was begun goes missing; what a model tells better itself is dropped, what it cannot tell is not."""
     told = Told().agent(50, "speaking")
     told.tracker.finish(100 * MS)
     assert [turn.outcome for turn in told.answers] == ["open"]
-    told = Told().agent(50, "speaking")
-    told.tracker.drop()
+    told = Told().agent(50, "thinking")
+    told.tracker.drop(60 * MS)
     told.agent(100, "listening")
     assert told.answers == []
+    told = Told().agent(50, "speaking")
+    told.tracker.drop(60 * MS)
+    told.agent(100, "listening")
+    assert [(turn.origin, turn.outcome) for turn in told.answers] == [("agent", "answered")]
