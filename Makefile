@@ -16,7 +16,8 @@ demo: .venv
 	$(BIN)/phi-audit demo
 
 test: .venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 check: .venv
 	$(BIN)/ruff check .
