@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tracing.identity import new_id
 from tracing.lag import LoopLag
@@ -17,6 +17,11 @@ from tracing.realtime import UNDECIDED_MAX, Line, uses
 from tracing.states import StateTracker
 from tracing.turn import AnswerTurn, HeardTurn
 from tracing.turns import HANDLED, HANDLED_CLIENT, TurnTracker
+
+LINES_MAX: Final = 8
+"""Realtime sessions of a call that are listened to at once; an agent that has handed over has said its last words by then."""
+SAYS_MAX: Final = 8
+"""Sentences without a model that wait to be spoken."""
 
 
 class Subscribe(Protocol):
@@ -51,6 +56,7 @@ class Hearing:
         self._lines: list[Line] = []
         self._told = False  # whether the agent that runs now has a model that tells events
         self._by_states = False  # whether the agent before had none
+        self._says = 0  # what the agent will say without its model
 
     # -- realtime sessions ---------------------------------------------------------------------------------------------------------
 
@@ -59,6 +65,10 @@ class Hearing:
         tracker = TurnTracker(new_id, self._on_heard, self._playback.hold, deployment, self._lag, self.handoffs)
         line = Line(made, tracker, True if sure else None, self.handoffs)
         self._lines.append(line)
+        for old in self._lines[:-LINES_MAX]:
+            if old is not self.line:
+                old.tracker.finish(time.monotonic_ns())
+                self._leave(old)
         for name, take in (
             ("openai_server_event_received", lambda event: self._on_server(line, event)),
             ("openai_client_event_queued", lambda event: self._on_client(line, event)),
@@ -100,10 +110,15 @@ class Hearing:
                 line.ours = True
             elif line.looks >= UNDECIDED_MAX:
                 line.ours = False
-                self._lines.remove(line)
-                for undo in line.undo:
-                    undo()
+                self._leave(line)
         return line.ours is True
+
+    def _leave(self, line: Line) -> None:
+        self._lines.remove(line)
+        for undo in line.undo:
+            undo()
+        line.undo.clear()
+        line.made = None  # it holds what was said
 
     def _goes_on(self, line: Line, now: int) -> None:
         """Take a line for the one that is talked through, if the agent that runs now uses it."""
@@ -113,7 +128,7 @@ class Hearing:
             self._told = True
             if self._by_states:  # the agent before was followed by its states
                 self._states.finish(now)
-            self._states.drop()
+            self._states.drop(now)
         before, self.line = self.line, line
         if before is not None and before is not line:
             line.tracker.take_over(before.tracker, now)
@@ -125,6 +140,8 @@ class Hearing:
         """The user's state changed, ``at`` monotonic nanoseconds."""
         if not self._told:
             self._states.see_user(state, at)
+        elif state == "speaking":
+            self._states.broke_in()
 
     def agent_became(self, state: str, at: int) -> None:
         """The agent's state changed, ``at`` monotonic nanoseconds."""
@@ -135,6 +152,20 @@ class Hearing:
                 if state == "speaking":  # not before: another model's events may still come, and take the wait over
                     self.line.tracker.give_up(at)
             self._states.see_agent(state, at)
+        elif self._states.answer is not None:  # what it says without its model
+            if state != "speaking":
+                self._states.see_agent("listening", at)
+        elif state == "speaking" and self._says and not self._sounds():
+            self._says -= 1
+            self._states.see_agent("speaking", at)
+
+    def will_say(self) -> None:
+        """The agent will say something that its model does not make, and tells nothing of."""
+        self._says = min(self._says + 1, SAYS_MAX)
+
+    def _sounds(self) -> bool:
+        """Whether what is heard now comes from a model."""
+        return self._playback.holds or any(turn.first_audio_ns for turn in self._open())
 
     def handed_off(self, now: int, deployment: str, *, first: bool) -> None:
         """An agent begins, the first of the call or the next one; its model is asked for a session now, or goes on in the one it has."""
@@ -162,16 +193,16 @@ class Hearing:
         """
         if interrupted:
             self._states.cut()
-        answer = None if self._told else self._states.answer
-        if answer is not None:  # a pipeline tells of the message before the state, so that nothing of this turn is heard any more
-            answer.interrupted |= interrupted
-            answer.last_response = answer.played = "played"
-            return
         for turn in self._open():
             if not turn.ids.isdisjoint(ids):
                 turn.interrupted |= interrupted
                 turn.played = turn.last_response if turn.last_response in ids else turn.played
                 return
+        answer = self._states.answer
+        if answer is not None:  # a pipeline tells of the message before the state, so that nothing of this turn is heard any more
+            answer.interrupted |= interrupted
+            answer.last_response = answer.played = "played"
+            return
         self._playback.over(ids, interrupted)
 
     def no_reply(self, now: int) -> None:
@@ -205,6 +236,9 @@ class Hearing:
         yield self._forget
 
     def _forget(self) -> None:
+        for line in self._lines:
+            line.made = None
+            line.undo.clear()
         self._lines.clear()
         self.session = None
 

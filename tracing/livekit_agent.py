@@ -5,6 +5,7 @@ Every handler is total: LiveKit re-raises a ``TypeError`` out of an event handle
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from tracing.hearing import Hearing
+from tracing.media import Media
 from tracing.realtime import asking, deployment_of, hook
 from tracing.recorder import Recorder
 from tracing.tools import ToolRun, ToolTracker
@@ -63,7 +65,8 @@ class Call:
         self.id = self._trace.id
         self._started = self._ended = self._fatal = False
         self._failed_responses = 0
-        self._hearing = Hearing(self._subscribe, self._trace.heard, self._answered)
+        self._hearing = Hearing(self._subscribe, self._trace.heard, lambda turn: self._try(partial(self._answered, turn)))
+        self._opened_ns = time.monotonic_ns()
         self._tools = ToolTracker(self._turn, _ignore, self._tool_done)
         self._undo: list[Callable[[], object]] = []
         self._hooked: set[int] = set()
@@ -85,6 +88,7 @@ class Call:
             "user_state_changed": self._on_user_state,
             "agent_state_changed": self._on_agent_state,
             "conversation_item_added": self._on_item,
+            "speech_created": self._on_speech,
             "tool_execution_updated": self._on_tool,
             "function_tools_executed": self._on_tools_done,
             "error": self._on_error,
@@ -132,9 +136,13 @@ class Call:
         import asyncio  # noqa: PLC0415  # only where a loop runs already
 
         end = time.monotonic() + seconds
-        while self._recorder.tally().pending and time.monotonic() < end:
-            await asyncio.sleep(0.02)
-        return not self._recorder.tally().pending
+        try:
+            while self._recorder.tally().pending and time.monotonic() < end:
+                await asyncio.sleep(0.02)
+            return not self._recorder.tally().pending
+        except Exception:  # noqa: BLE001  # what a shutdown callback raises keeps LiveKit from waiting for the others
+            self.faults += 1
+            return False
 
     # -- subscriptions -------------------------------------------------------------------------------------------------------------
 
@@ -160,6 +168,8 @@ class Call:
             nonlocal listens
             if listens:
                 listens = False
+                with contextlib.suppress(ValueError):  # at the end of the call they are undone one by one
+                    self._undo.remove(undo)
                 emitter.off(name, handle)
 
         self._undo.append(undo)
@@ -182,7 +192,7 @@ class Call:
     # -- events --------------------------------------------------------------------------------------------------------------------
 
     def _on_user_state(self, event: Any) -> None:
-        self._hearing.user_became(str(event.new_state), _at(event))
+        self._hearing.user_became(str(event.new_state), self._at(event))
 
     def _on_agent_state(self, event: Any) -> None:
         if not self._started and event.new_state != "initializing":
@@ -190,7 +200,7 @@ class Call:
             self._find_caller()
             self._trace.started()
             self._try(self._open_media)
-        self._hearing.agent_became(str(event.new_state), _at(event))
+        self._hearing.agent_became(str(event.new_state), self._at(event))
 
     def _on_item(self, event: Any) -> None:
         item = event.item
@@ -204,6 +214,14 @@ class Call:
         elif item.type == "message" and item.role == "assistant":
             requests = item.metrics.get("provider_request_ids") if isinstance(item.metrics, Mapping) else None
             self._hearing.played({item.id, *(requests or ())}, bool(item.interrupted))
+
+    def _at(self, event: Any) -> int:
+        """The monotonic time of a session event, which carries the wall clock's and may be dated back, but not to before the call."""
+        return max(self._opened_ns, time.monotonic_ns() - max(0, int((time.time() - event.created_at) * 1e9)))
+
+    def _on_speech(self, event: Any) -> None:
+        if event.source == "say":  # LiveKit's realtime models for Azure cannot: the sound is a file's or another service's
+            self._hearing.will_say()
 
     def _on_tool(self, event: Any) -> None:
         self._tools.see(event, time.monotonic_ns())
@@ -229,8 +247,9 @@ class Call:
     # -- records -------------------------------------------------------------------------------------------------------------------
 
     def _answered(self, turn: AnswerTurn) -> None:
-        self._trace.errors += bool(turn.error_message)
-        self._failed_responses += turn.error_message == "response_failed"
+        failed = turn.error_message == "response_failed"
+        self._trace.errors += bool(turn.error_message) and not (failed and turn.first_audio_ns)  # of that LiveKit has told by now
+        self._failed_responses += failed and not turn.first_audio_ns
         self._trace.answered(turn)
 
     def _turn(self) -> tuple[int, str] | None:
@@ -251,7 +270,7 @@ class Call:
             self._close_trace(reason, error)
         finally:
             self._recorder.close_call(self.id)
-            for undo in reversed(self._undo):
+            for undo in reversed(tuple(self._undo)):
                 self._try(undo)
             self._undo.clear()
 
@@ -282,8 +301,8 @@ class Call:
             (self._consent, self._consent_version),
             handoffs=self._hearing.handoffs,
             reconnects=self._hearing.reconnects,
-            vad_type="unknown" if line is None else line.tracker.vad_type,
-            silence_ms=None if line is None else line.tracker.silence_ms,
+            vad_type="unknown" if line is None else line.tracker.server.vad_type,
+            silence_ms=None if line is None else line.tracker.server.silence_ms,
             media=media,
         )
 
@@ -292,8 +311,6 @@ class Call:
         room = getattr(self._job, "room", None)
         if room is None:
             return
-        from tracing.media import Media  # noqa: PLC0415  # only agents in a room need it
-
         self.media = Media(room)
         self.media.open()
 
@@ -302,11 +319,6 @@ class Call:
         others = getattr(getattr(self._job, "room", None), "remote_participants", None)
         if not self._trace.participant_sid and isinstance(others, Mapping) and others:
             self._trace.participant_sid = _text(getattr(next(iter(others.values())), "sid", ""))
-
-
-def _at(event: Any) -> int:
-    """The monotonic time of a session event, which carries the wall clock's and may be dated back."""
-    return time.monotonic_ns() - max(0, int((time.time() - event.created_at) * 1e9))
 
 
 def _ignore(_: int) -> None:

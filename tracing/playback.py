@@ -50,6 +50,11 @@ class Playback:
             self._quiet_since = time.monotonic()
         self._speaking = speaking
 
+    @property
+    def holds(self) -> bool:
+        """Whether an answer is held."""
+        return bool(self._held)
+
     def find(self, key: str) -> AnswerTurn | None:
         """The held answer with this span id."""
         return next((turn for turn, _ in self._held if turn.key == key), None)

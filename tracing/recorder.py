@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import contextlib
 import os
@@ -13,10 +12,11 @@ import threading
 import time
 import uuid
 import weakref
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import zmq
@@ -34,8 +34,10 @@ BATCH_BYTES: Final = 256 * 1024
 """A batch is closed once it has so many; it goes over by its last record at most. To copy it holds the interpreter for a tenth of a ms."""
 TICK_BYTES: Final = 4 * BATCH_BYTES
 """What is handed to the socket in one tick, sent for the first time or again."""
-TICK_S: Final = 0.02
-"""How long a record waits at most before it is sent."""
+TICK_S: Final = 0.05
+"""How long the thread sleeps while a relay's answer is awaited."""
+IDLE_S: Final = 0.1
+"""How long it sleeps when nothing is: so long a record waits at most before it is sent. Fifty idle processes on a host wake it all day."""
 RESEND_S: Final = 5.0
 """After so much silence the oldest batch is sent again; the relay knows it by its spans' ids."""
 IN_FLIGHT: Final = 8
@@ -44,10 +46,10 @@ REOPEN_S: Final = 1.0
 """How long the thread waits before it tries again, when there is no socket to be had."""
 HEARTBEAT_S: Final = 1.0
 """How often an idle recorder with open calls tells the relay that it lives."""
-SLICE_ITEMS: Final = 32
+SLICE_ITEMS: Final = 16
 SLICE_BYTES: Final = 64 * 1024
-"""What the thread encodes in one go, in records and in characters of tools' texts: it holds the interpreter meanwhile."""
-SLICES: Final = 8
+"""What the thread makes and encodes in one go, in records and in characters of tools' texts: it holds the interpreter meanwhile."""
+SLICES: Final = 16
 BREATH_S: Final = 0.0001
 """How long it lets go of the interpreter after each go, so that whoever waits for it gets it: the agent's loop, say."""
 ALONE_S: Final = 15.0
@@ -64,6 +66,12 @@ class Tally:
     acked: int
     pending: int
     dropped: dict[str, int]
+
+
+class Source(Protocol):
+    """Makes records of facts, later and on the recorder's thread."""
+
+    def make(self, fact: Any, /) -> AnyRecord: ...
 
 
 _decode_ack: Final = msgspec.msgpack.Decoder(Ack).decode
@@ -114,30 +122,51 @@ class Recorder:
         self._address, self._revive = address, revive
         self._items_max, self._bytes_max = items_max, bytes_max
         self._encode = msgspec.msgpack.Encoder().encode
-        self._taken: deque[AnyRecord] = deque()  # as record() was given them; nothing of a record changes after that
+        # As they were given, with the characters of a tool's texts; nothing of a record or a fact changes after that.
+        self._taken: deque[tuple[Source | None, Any, int]] = deque()
         self._queue: deque[bytes] = deque()
         # Held for counting only: never while something is encoded or sent, so that nobody waits for it.
         self._lock = threading.Lock()
         self._slice = self._items = self._acked = 0  # being encoded; encoded and not acknowledged; acknowledged
-        self._raw = self._bytes = 0  # bytes of tools' texts not encoded yet, and of what is encoded
+        self._bytes = 0  # of what is encoded
+        # What may be given: records waiting in `_taken`, and characters in all of tools' texts; the thread raises it as it encodes them.
+        self._items_left, self._bytes_left = items_max, bytes_max
+        self._given = 0  # characters of tools' texts since the beginning
         self._dropped: dict[str, int] = {}
         self._open_calls: set[str] = set()
         self._flight = Flight(RESEND_S)
         self._alone_since = time.monotonic()
         self._stop, self._ended = threading.Event(), threading.Event()
         _recorders.add(self)
-        _thread.start_new_thread(self._run, ())  # Thread.start() would wait until it runs: milliseconds on a busy host
+        start_new_thread(self._run, ())  # Thread.start() would wait until it runs: milliseconds on a busy host
 
     def record(self, record: AnyRecord) -> None:
         """Take a record for delivery. Never blocks on input or output and never raises; what cannot be held is counted.
 
-        Cost: an append, without a lock; for a tool's record a sum under one that is never held for long. Independent of the record's size
-        and of the relay's and the network's state.
+        Cost: an append, and a sum for a tool's record, without a lock. Independent of the record's size and of the relay's and the
+        network's state.
         """
-        if len(self._taken) + self._items >= self._items_max:
+        self.take(None, record, _texts(record))  # all kinds but a tool's are small: names and numbers
+
+    def take(self, source: Source | None, fact: Any, texts: int = 0) -> None:
+        """As `record`, for a record that is yet to be made: ``source.make(fact)`` is called on the recorder's thread.
+
+        After a pause the processor's caches are cold, so that to make a record costs three times what it costs to keep what it is made of.
+
+        Args:
+            source: makes the record; None where the fact is the record.
+            fact: never changed again by anybody.
+            texts: characters of a tool's texts in it; all else is small.
+        """
+        if len(self._taken) >= self._items_left:
             self._refuse()
-        elif type(record) is not ToolCall or self._fits(record):  # all other kinds are small: names and numbers
-            self._taken.append(record)
+            return
+        if texts:
+            if self._given + texts > self._bytes_left:
+                self._refuse()
+                return
+            self._given += texts  # whole without a lock: between its load and its store CPython lets no other thread run
+        self._taken.append((source, fact, texts))
 
     def open_call(self, call: str) -> None:
         """Tell the relay, from now on with each heartbeat, that this call is going on here."""
@@ -181,27 +210,24 @@ class Recorder:
         self._stop, self._ended = threading.Event(), threading.Event()
         self._ended.set()
         self.running = self.connected = False
-        self._items_max = self._bytes_max = 0
+        self._items_max = self._bytes_max = self._items_left = self._bytes_left = 0
         self._taken.clear()
         self._queue.clear()
         self._open_calls.clear()
-        self._slice = self._items = self._raw = self._bytes = 0
+        self._slice = self._items = self._given = self._bytes = 0
 
     # -- counting ------------------------------------------------------------------------------------------------------------------
-
-    def _fits(self, record: ToolCall) -> bool:
-        """Count a tool's texts in; refuse the record where there is no room for them until it is encoded."""
-        size = _texts(record)
-        with self._lock:
-            if self._raw + self._bytes + size > self._bytes_max:
-                self._drop("queue_full")
-                return False
-            self._raw += size
-            return True
 
     def _refuse(self) -> None:
         with self._lock:
             self._drop("queue_full")
+
+    def _hold(self, items: int, size: int) -> None:
+        """So many more records are encoded and not acknowledged, of so many bytes."""
+        self._items += items
+        self._bytes += size
+        self._items_left -= items
+        self._bytes_left -= size
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1
@@ -238,7 +264,7 @@ class Recorder:
         self._lose_connection()
         try:
             socket.connect(self._address)
-            while not self._stop.wait(BREATH_S if self._taken else TICK_S):
+            while not self._stop.wait(BREATH_S if self._taken else TICK_S if self._items else IDLE_S):
                 try:
                     self._tick(line, time.monotonic())
                 except Exception:  # noqa: BLE001  # see `_run`
@@ -272,24 +298,25 @@ class Recorder:
         for _ in range(SLICES):
             if not self._taken:
                 return
-            part: list[AnyRecord] = []
+            part: list[tuple[Source | None, Any, int]] = []
             texts = 0
             with self._lock:
                 while self._taken and len(part) < SLICE_ITEMS and texts < SLICE_BYTES:
                     part.append(self._taken.popleft())
-                    texts += _texts(part[-1])
+                    texts += part[-1][2]
                 self._slice = len(part)
-            coded = [self._code(record) for record in part]
+            coded = [self._code(source, fact) for source, fact, _ in part]
             with self._lock:
                 for data in coded:
                     self._queue_one(data)
+                self._bytes_left += texts
                 self._slice = 0
-                self._raw -= texts
-            time.sleep(BREATH_S)
+            if self._taken:
+                time.sleep(BREATH_S)
 
-    def _code(self, record: AnyRecord) -> bytes | None:
+    def _code(self, source: Source | None, fact: Any) -> bytes | None:
         try:
-            return self._encode(record)
+            return self._encode(fact if source is None else source.make(fact))
         except Exception:  # noqa: BLE001  # nothing of telemetry may reach the call; the count tells
             return None
 
@@ -299,8 +326,7 @@ class Recorder:
         elif self._items >= self._items_max or self._bytes + len(data) > self._bytes_max:
             self._drop("queue_full")
         else:
-            self._items += 1
-            self._bytes += len(data)
+            self._hold(1, len(data))
             self._queue.append(data)
 
     def _hear(self, line: _Line, now: float) -> None:
@@ -319,8 +345,7 @@ class Recorder:
             items, size = self._flight.acknowledge(number, now)
             with self._lock:
                 self._acked += items
-                self._items -= items
-                self._bytes -= size
+                self._hold(-items, -size)
 
     def _send(self, line: _Line, now: float) -> None:
         """Send again what is due, then what waits, as far as the tick's bound and the relay's answers allow."""

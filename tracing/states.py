@@ -1,7 +1,8 @@
 """Turns out of a session's states, where the model tells no events: speech-to-text pipelines, and realtime models that are not OpenAI's.
 
 Less is known this way, so it is labelled ``state``: the sound is the first frame given to the audio output, not the first that arrived;
-a stop is the local voice detection's, told later and dated back; no response, token or message id is seen.
+a stop is the local voice detection's, told later and dated back; no response, token or message id is seen. So is what an agent says
+without its model, which tells nothing of it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class StateTracker:
         if state == "speaking":
             turn = self.answer or self._open(at)
             if not turn.first_audio_ns:
-                turn.first_audio_ns = at
+                turn.first_audio_ns = at = max(at, turn.start_ns)
                 if turn.origin == "vad" and self._sample:
                     turn.ttft_ns = max(0, at - turn.start_ns)
         elif state == "thinking":
@@ -84,17 +85,29 @@ class StateTracker:
         """The turn a tool that starts now belongs to."""
         if self.answer is None and self._stopped_ns:
             self._open(now)
+        if self.answer is not None:
+            self.answer.tool_calls += 1
         return self.answer or self.last
 
-    def drop(self) -> None:
-        """The model tells its own events after all: they say it better."""
-        self.answer = None
+    def broke_in(self) -> None:
+        """The caller speaks; the model tells when, but not over what the agent says without it."""
+        if self.answer is not None:
+            self.answer.cut = True
+
+    def drop(self, now: int) -> None:
+        """The model tells its own events after all: they say it better. What is heard by then is not the model's, and ends by itself."""
+        if self.answer is not None and not self.answer.first_audio_ns:
+            if self.answer.tool_calls:  # a tool's span stands under it
+                self._close("silent", now)
+            self.answer = None
         self._speech_ns = self._stopped_ns = self._typed_ns = 0
 
     def finish(self, now: int) -> None:
         """The call is over, or another agent's model tells its events."""
+        if self._speech_ns:
+            self.on_heard(HeardTurn(self._speech_ns, max(now, self._speech_ns), max(0, now - self._speech_ns) / 1e6, "open"))
         self._close("open", now)
-        self.drop()
+        self.drop(now)
 
     def _open(self, at: int) -> AnswerTurn:
         stopped, typed = self._stopped_ns, self._typed_ns
@@ -106,5 +119,5 @@ class StateTracker:
     def _close(self, outcome: str, at: int) -> None:
         turn, self.answer = self.answer, None
         if turn is not None:
-            turn.end_ns, turn.outcome, self.last = max(at, turn.start_ns), outcome, turn
+            turn.end_ns, turn.outcome, self.last = max(at, turn.start_ns, turn.first_audio_ns), outcome, turn
             self.on_answer(turn)

@@ -20,6 +20,9 @@ from tracing.record import TOOL_TEXT_MAX
 STARTED_KEPT: Final = 1_024
 """Tool calls that are known again when their batch comes."""
 
+RUNNING_MAX: Final = 256
+"""Tools that run at once, or wait for their batch; of more the oldest is told as it stands, since each holds its texts."""
+
 _STATUS: Final = {"done": "ok", "error": "error", "cancelled": "cancelled"}
 _OBJECT: Final = " object at 0x"  # in the repr of an Agent, and of any other object that says nothing of itself
 _TAIL: Final = 512
@@ -90,6 +93,8 @@ class ToolTracker:
                 self._remember(call_id)
                 self._running[call_id] = self._begin(call, now)
                 self._faults.expect(call_id)
+                if len(self._running) > RUNNING_MAX:
+                    self._tell(self._running.pop(next(iter(self._running))))
         elif kind == "tool_call_ended":
             tool = self._running.get(_text(update, "call_id"))
             if tool is not None and not tool.status:

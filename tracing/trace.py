@@ -20,12 +20,14 @@ from tracing.record import (
     ToolCall,
     UserTurn,
 )
-from tracing.recorder import Recorder
+from tracing.recorder import Recorder, Source
 from tracing.tools import ToolRun
 from tracing.turn import AnswerTurn, HeardTurn
 
 Probe = Callable[[str, int], None]
 """Told the name of an operation and the nanoseconds it took on the caller's thread."""
+Take = Callable[..., None]
+"""`Recorder.take`, or what does the same at once."""
 
 _REASONS: Final = frozenset({"error", "job_shutdown", "participant_disconnected", "user_initiated", "task_completed"})
 
@@ -48,7 +50,10 @@ class Trace:
         self.id = new_id()
         self.errors = 0
         self.participant_sid = ""
-        self._recorder, self._agent_version, self._room_sid, self._probe = recorder, agent_version, room_sid, probe
+        self._agent_version, self._room_sid = agent_version, room_sid
+        self._record, self._take = _ways(recorder)
+        if probe is not None:
+            self._record, self._take = _probed(self._record, probe), _probed(self._take, probe)
         self._mono, self._wall = time.monotonic_ns(), time.time_ns()
         self._root = (self._wall, self.id)
         self._guardrail = (self._wall, new_id())
@@ -69,17 +74,46 @@ class Trace:
     def heard(self, turn: HeardTurn) -> None:
         """The caller has spoken."""
         self._turns += 1
-        place, end = (self._wall_of(turn.start_ns), new_id()), self._wall_of(turn.end_ns)
-        self._emit(UserTurn, place, end, audio_ms=turn.audio_ms, outcome="completed")
+        self._offered += 1
+        self._take(self, turn)
 
     def answered(self, turn: AnswerTurn) -> None:
-        """The agent has answered."""
-        self._interruptions += turn.interrupted
+        """The agent has answered. Nothing of the turn may change any more: it is read later, on another thread."""
+        if turn.interrupted:
+            self._interruptions += 1
+        self._offered += 1
+        self._take(self, turn)
+
+    def tool(self, tool: ToolRun, *, content: bool) -> None:
+        """A tool has ended, and nothing of it may change any more. Without ``content`` neither arguments nor output are recorded."""
+        self._offered += 1
+        if tool.error_type:  # as every tool that failed has
+            self.errors += 1
+        texts = len(tool.arguments) + len(tool.output)
+        if content and texts <= TOOL_TEXT_MAX:
+            self._take(self, tool, texts)
+        else:  # what is not sent of a text is not held either
+            self._record(self._tool(tool, content))
+
+    def make(self, fact: HeardTurn | AnswerTurn | ToolRun) -> AnyRecord:
+        """The record of a fact that was told. For the recorder's thread: it reads only what does not change."""
+        if type(fact) is AnswerTurn:
+            return self._answer(fact)
+        if type(fact) is HeardTurn:
+            key = new_id()
+            start, end = self._wall_of(fact.start_ns), self._wall_of(fact.end_ns)
+            return UserTurn(call=self.id, id=key, at=(self._root, (start, key)), end_ns=end, audio_ms=fact.audio_ms, outcome=fact.outcome)
+        if type(fact) is ToolRun:
+            return self._tool(fact, True)
+        raise TypeError(f"{type(fact).__name__} is nothing that is told of a call")
+
+    def _answer(self, turn: AnswerTurn) -> AgentTurn:
         tokens: dict[str, Any] = dict(turn.tokens)
-        self._emit(
-            AgentTurn,
-            (self._wall_of(turn.start_ns), turn.key),
-            self._wall_of(turn.end_ns),
+        return AgentTurn(
+            call=self.id,
+            id=turn.key,
+            at=(self._root, (self._wall_of(turn.start_ns), turn.key)),
+            end_ns=self._wall_of(turn.end_ns),
             outcome=turn.outcome,
             origin=turn.origin,
             agent_index=turn.agent_index,
@@ -99,16 +133,15 @@ class Trace:
             **tokens,
         )
 
-    def tool(self, tool: ToolRun, *, content: bool) -> None:
-        """A tool has ended. Without ``content`` nothing is recorded of what it was given and what it gave."""
+    def _tool(self, tool: ToolRun, content: bool) -> ToolCall:
         failed = tool.status == "error"
-        self.errors += failed
         arguments, output = (tool.arguments, "" if failed else tool.output) if content else ("", "")
-        self._emit(
-            ToolCall,
-            (self._wall_of(tool.start_ns), tool.key),
-            self._wall_of(tool.end_ns),
-            below=() if tool.turn is None else ((self._wall_of(tool.turn[0]), tool.turn[1]),),
+        place = (self._wall_of(tool.start_ns), tool.key)
+        return ToolCall(
+            call=self.id,
+            id=tool.key,
+            at=(self._root, place) if tool.turn is None else (self._root, (self._wall_of(tool.turn[0]), tool.turn[1]), place),
+            end_ns=self._wall_of(tool.end_ns),
             tool=tool.tool,
             status=tool.status,
             arguments=arguments[:TOOL_TEXT_MAX],
@@ -161,15 +194,11 @@ class Trace:
             **facts,
         )
 
-    def _emit(
-        self, kind: type[AnyRecord], place: tuple[int, str], end_ns: int = 0, /, *, below: tuple[tuple[int, str], ...] = (), **facts: Any
-    ) -> None:
-        began = time.perf_counter_ns() if self._probe is not None else 0
-        at = (place,) if place[1] == self.id else (self._root, *below, place)
+    def _emit(self, kind: type[AnyRecord], place: tuple[int, str], end_ns: int = 0, /, **facts: Any) -> None:
+        """Record what happens a few times in a call; what happens in each turn goes by `_take`."""
+        at = (place,) if place[1] == self.id else (self._root, place)
         self._offered += 1
-        self._recorder.record(kind(call=self.id, id=place[1], at=at, end_ns=end_ns, **facts))
-        if self._probe is not None:
-            self._probe("record", time.perf_counter_ns() - began)
+        self._record(kind(call=self.id, id=place[1], at=at, end_ns=end_ns, **facts))
 
     def _wall_of(self, monotonic_ns: int) -> int:
         """The wall clock's time of a monotonic instant, by the pair taken when the call began: a stepped clock moves nothing in a trace."""
@@ -178,3 +207,26 @@ class Trace:
 
 def _ms(ns: int | None) -> float | None:
     return None if ns is None else ns / 1e6
+
+
+def _ways(recorder: Recorder) -> tuple[Callable[[AnyRecord], None], Take]:
+    """How records are given: whole, and as facts of which the recorder's thread makes them.
+
+    Whoever stands in for a recorder, or changes what it does with a record, is given each record whole.
+    """
+    changed = isinstance(recorder, Recorder) and type(recorder).record is not Recorder.record
+    take: Take | None = None if changed else getattr(recorder, "take", None)
+
+    def make_now(source: Source, fact: Any, _: int = 0) -> None:
+        recorder.record(source.make(fact))
+
+    return recorder.record, take or make_now
+
+
+def _probed(act: Callable[..., None], probe: Probe) -> Callable[..., None]:
+    def timed(*given: Any) -> None:
+        began = time.perf_counter_ns()
+        act(*given)
+        probe("record", time.perf_counter_ns() - began)
+
+    return timed

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class HeardTurn:
-    """The caller spoke. Times are monotonic nanoseconds; ``audio_ms`` is the speech as the model's voice detection cut it."""
+    """The caller spoke. Times are monotonic nanoseconds; ``audio_ms`` is the speech as the model's voice detection cut it.
+
+    ``outcome`` is ``completed``, or ``open`` and ``reconnected`` where the call or the connection ended before the caller had finished.
+    """
 
     start_ns: int
     end_ns: int
     audio_ms: float | None
+    outcome: str = "completed"
 
 
 @dataclass(slots=True)
@@ -27,7 +31,7 @@ class AnswerTurn:
         asked_ns: when the agent asked for its first response, 0 if the server answered by itself.
         lag_ns: how late the event loop ran around the first sound.
         interrupted: its sound was cut short; once it is told, by the caller.
-        active: responses created and not done.
+        active: responses created and not done: when each was created, and whether it is outside the conversation.
         cut: the caller spoke while it was open or heard, or could have without our hearing it.
         tools: when tools ran, as spans that do not touch each other.
         ids: of its responses and of their items.
@@ -53,7 +57,7 @@ class AnswerTurn:
     asked_ns: int = 0
     lag_ns: int | None = None
     interrupted: bool = False
-    active: int = 0
+    active: dict[str, tuple[int, bool]] = field(default_factory=dict)
     pending_tools: bool = False
     cut: bool = False
     error_message: str = ""

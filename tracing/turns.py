@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tracing.lag import LoopLag
+from tracing.server_settings import ServerSettings, milliseconds
 from tracing.turn import AnswerTurn, HeardTurn
 from tracing.usage import add_transcription, add_usage
 
@@ -31,13 +32,16 @@ HANDLED_CLIENT: Final = frozenset(
 )
 KEPT: Final = 32
 """Requests for a response, and typed items, that are remembered until the server tells of them."""
+IDS_MAX: Final = 256
+"""Ids of responses and items that are known of one turn; an ordinary one has two to six."""
+ID_MAX: Final = 128
+"""Characters of an id; the server's have some 25. What is longer is cut: it must not be kept for as long as a turn is open."""
 
 
 @dataclass(slots=True)
 class _Wait:
     """An unanswered stop: from ``stopped_ns`` on, the caller waits for sound. ``tools`` ran in it already, for another model."""
 
-    item: str | None
     stopped_ns: int
     origin: str
     answers: set[str] = field(default_factory=set)
@@ -55,6 +59,7 @@ class TurnTracker:
         deployment: of the model that answers here.
         lag: watches the event loop while the caller waits; None measures none.
         agent_index: which agent of the call answers here, from now on.
+        server: what the server says it runs.
     """
 
     new_key: Callable[[], str]
@@ -63,15 +68,13 @@ class TurnTracker:
     deployment: str = ""
     lag: LoopLag | None = None
     agent_index: int = 0
-    vad_type: str = "unknown"
-    silence_ms: float | None = None
-    transcription_model: str = ""
+    server: ServerSettings = field(default_factory=ServerSettings)
     answer: AnswerTurn | None = None
     last: AnswerTurn | None = None
     _wait: _Wait | None = None
     _speech: tuple[int, float | None] | None = None
+    _stopped_item: str = ""
     _resumed: bool = False
-    _manual: bool = False
     _asked: dict[str, int] = field(default_factory=dict)
     _typed: dict[str, int] = field(default_factory=dict)
     _typed_ns: int = 0
@@ -82,7 +85,7 @@ class TurnTracker:
         kind = event.get("type")
         if kind in AUDIO_DELTAS:
             if self._wait is not None or (self.answer is not None and not self.answer.first_audio_ns):
-                self._audio(str(event.get("response_id")), now)
+                self._audio(_id(event.get("response_id")), now)
         elif kind == "response.created":
             self._created(event.get("response"), now)
         elif kind == "response.output_item.done":
@@ -97,7 +100,7 @@ class TurnTracker:
             turn = self.answer or (self.last if self.last is not None and not self.last.told else None)
             add_transcription(self._unbilled if turn is None else turn.tokens, event)
         elif kind in {"session.created", "session.updated"}:
-            self._settings(event)
+            self.server.take(event)
 
     def see_client(self, event: Mapping[str, object], now: int) -> str:
         """Take a raw event the agent sent.
@@ -107,9 +110,9 @@ class TurnTracker:
         """
         kind = event.get("type")
         if kind == "input_audio_buffer.commit":
-            if self._manual:  # without voice detection a commit ends the caller's turn
+            if self.server.manual:  # without voice detection a commit ends the caller's turn
                 self._close("superseded", now)
-                self._set_wait(_Wait(None, now, "commit"), now)
+                self._set_wait(_Wait(now, "commit"), now)
         elif kind == "response.create":
             _keep(self._asked, _asked_id(event), now)
         elif kind == "conversation.item.create":
@@ -118,7 +121,7 @@ class TurnTracker:
                 _keep(self._typed, item.get("id"), now)
         elif kind == "conversation.item.truncate":
             item = event.get("item_id")
-            return item if isinstance(item, str) else ""
+            return _id(item)
         return ""
 
     def typed(self, item: str) -> None:
@@ -126,12 +129,13 @@ class TurnTracker:
 
         What is sent alone does not tell: the history of an earlier call is sent in the same way, and nothing answers it.
         """
-        self._typed_ns = self._typed.pop(item, self._typed_ns)
+        self._typed_ns = self._typed.pop(_id(item), self._typed_ns)
 
     def reconnected(self, now: int) -> None:
         """The session's connection was made anew: what was open will not be answered."""
         self._set_wait(None, now)
-        self._speech, self._resumed, self._typed_ns = None, False, 0
+        self._end_speech("reconnected", now)
+        self._resumed, self._typed_ns, self._stopped_item = False, 0, ""
         self._asked.clear()
         self._close("reconnected", now)
 
@@ -140,12 +144,13 @@ class TurnTracker:
         turn = self.answer
         if turn is not None and turn.pending_tools:
             turn.pending_tools = False
-            if turn.active <= 0:
+            if not turn.active:
+                self._set_wait(None, now)
                 self._close("answered" if turn.first_audio_ns else "silent", now)
 
     def handed_off(self, now: int) -> None:
         """Another agent goes on in this session: what was answered is this agent's, what was not is the next one's to answer."""
-        if self.answer is not None and self.answer.first_audio_ns and self.answer.active <= 0:
+        if self.answer is not None and self.answer.first_audio_ns and not self.answer.active:
             self._close("answered", now)
 
     def take_over(self, other: TurnTracker, now: int) -> None:
@@ -170,13 +175,15 @@ class TurnTracker:
     def finish(self, now: int) -> None:
         """The call is over. Tokens that no turn was left to carry are told in a turn of their own."""
         self._set_wait(None, now)
+        self._end_speech("open", now)
         self._close("open", now)
         if any(self._unbilled.values()):
             self.answer = AnswerTurn(self.new_key(), now, "agent")
             self._close("cancelled", now)
 
     def _started(self, event: Mapping[str, object], now: int) -> None:
-        self._speech = (now, _number(event.get("audio_start_ms")))
+        self._speech = (now, milliseconds(event.get("audio_start_ms")))
+        self._stopped_item = ""
         self._resumed = self._wait is not None
         self._set_wait(None, now)  # the caller goes on or breaks in: no sample
         for turn in (self.answer, self.last):
@@ -184,36 +191,49 @@ class TurnTracker:
                 turn.cut = True
 
     def _stopped(self, event: Mapping[str, object], now: int) -> None:
-        item = event.get("item_id")
-        item = item if isinstance(item, str) else None
-        if self._wait is not None and item is not None and self._wait.item == item:
-            return  # the same stop told twice: the first counts
-        if self._speech is not None:
-            began, audio_start = self._speech
-            audio_end = _number(event.get("audio_end_ms"))
-            length = audio_end - audio_start if audio_end is not None and audio_start is not None else (now - began) / 1e6
-            self._speech = None
-            self.on_heard(HeardTurn(began, now, max(0.0, length)))
+        item = _id(event.get("item_id"))
+        if item and item == self._stopped_item:
+            return  # the same stop told twice: the first counts, answered meanwhile or not
+        self._stopped_item = item
+        began = now if self._speech is None else self._speech[0]
+        self._end_speech("completed", now, milliseconds(event.get("audio_end_ms")))
         self._resumed = False
         turn = self.answer
-        self._close("superseded" if turn is None or not turn.cut else "interrupted" if turn.first_audio_ns else "cancelled", now)
-        self._set_wait(_Wait(item, now, "vad"), now)
+        if turn is not None and (turn.cut or not turn.active or turn.start_ns < began):  # not one that began under the caller's speech
+            self._close("superseded" if not turn.cut else "interrupted" if turn.first_audio_ns else "cancelled", now)
+        self._set_wait(_Wait(now, "vad"), now)
+
+    def _end_speech(self, outcome: str, now: int, audio_end: float | None = None) -> None:
+        if self._speech is None:
+            return
+        (began, audio_start), self._speech = self._speech, None
+        length = -1.0 if audio_end is None or audio_start is None else audio_end - audio_start
+        self.on_heard(HeardTurn(began, now, length if length >= 0 else (now - began) / 1e6, outcome))
 
     def _created(self, response: object, now: int) -> None:
         if not isinstance(response, Mapping):
             return
-        name, wait, turn = str(response.get("id")), self._wait, self.answer
+        name, wait = _id(response.get("id")), self._wait
         asked = self._asked.pop(_requested_by(response), 0)
+        if wait is not None and self.answer is not None and self.answer.start_ns < wait.stopped_ns:
+            self._close("superseded", now)  # it began under the caller's speech, and is no answer to it
+        turn = self.answer
         if turn is None:
             turn = self.answer = self._open(wait, asked, now)
+        # A conversation has one response at a time: the one before is over, told or not. One outside it, for which the server names
+        # no conversation, may run beside it, and is not what the tools' results were given for.
+        apart = response.get("conversation_id", "") is None
+        if not apart:
+            turn.active = {other: its for other, its in turn.active.items() if its[1]}
+            turn.pending_tools = False
+            turn.last_response = name
         turn.responses += 1
-        turn.active += 1
-        turn.ids.add(name)
-        turn.last_response = name
-        turn.pending_tools = False
+        if len(turn.ids) < IDS_MAX:
+            turn.ids.add(name)
+            turn.active[name] = (now, apart)
         if not turn.first_audio_ns:
             turn.created_ns, turn.agent_index = now, self.agent_index
-        if wait is not None:
+        if wait is not None and len(wait.answers) < IDS_MAX:
             wait.answers.add(name)
 
     def _open(self, wait: _Wait | None, asked: int, now: int) -> AnswerTurn:
@@ -231,6 +251,7 @@ class TurnTracker:
         wait, turn = self._wait, self.answer
         if turn is not None and not turn.first_audio_ns and response in turn.ids:
             turn.first_audio_ns = now
+            turn.created_ns = turn.active.get(response, (turn.created_ns, False))[0]
             turn.model_ttft_ns = now - turn.created_ns
             if self.lag is not None:
                 turn.lag_ns = self.lag.read(now)
@@ -246,29 +267,32 @@ class TurnTracker:
         if item.get("type") == "function_call":
             turn.tool_calls += 1
             turn.pending_tools = True
-        elif isinstance(item.get("id"), str) and str(event.get("response_id")) in turn.ids:
-            turn.ids.add(item["id"])
+        elif (name := _id(item.get("id"))) and _id(event.get("response_id")) in turn.ids and len(turn.ids) < IDS_MAX:
+            turn.ids.add(name)
 
     def _done(self, response: object, now: int) -> None:
         if not isinstance(response, Mapping):
             return
-        name = str(response.get("id"))
+        name = _id(response.get("id"))
         turn = next((turn for turn in (self.answer, self.last) if turn is not None and not turn.told and name in turn.ids), None)
         add_usage(self._unbilled if turn is None else turn.tokens, response.get("usage"))
         if turn is None or turn is not self.answer:
             return  # an answer whose turn is closed: it is still billed
-        turn.active -= 1
+        _, apart = turn.active.pop(name, (0, False))
         status = response.get("status")
-        if status in {"failed", "incomplete"} and not turn.first_audio_ns:
+        if status == "failed" or status == "incomplete":  # noqa: PLR1714  # a set would not take what cannot be hashed
             turn.error_message = "response_failed" if status == "failed" else "response_incomplete"
-            self._set_wait(None, now)
-            self._close("failed", now)
         elif status == "cancelled":
             details = response.get("status_details")
             turn.interrupted |= bool(turn.first_audio_ns) and isinstance(details, Mapping) and details.get("reason") == "turn_detected"
+        if turn.active or (turn.pending_tools and (apart or status == "completed")):
+            return  # the rest of the answer is still to come
+        if status == "cancelled":
             self._close("interrupted" if turn.first_audio_ns else "cancelled", now)
-        elif not turn.pending_tools:
-            self._close("answered" if turn.first_audio_ns else "silent", now)
+            return
+        if not turn.first_audio_ns and not apart:  # the caller was given no sound, and none is to come
+            self._set_wait(None, now)
+        self._close("answered" if turn.first_audio_ns else "failed" if turn.error_message else "silent", now)
 
     def _set_wait(self, wait: _Wait | None, now: int) -> None:
         self._wait = wait
@@ -282,42 +306,20 @@ class TurnTracker:
         turn, self.answer = self.answer, None
         if turn is None:
             return
-        turn.end_ns, turn.outcome, self.last = now, outcome, turn
+        turn.end_ns, turn.outcome, self.last = max(now, turn.start_ns, turn.first_audio_ns), outcome, turn  # `now` may be dated back
         turn.deployment = self.deployment
-        turn.cut |= self._manual  # nobody tells when the caller speaks
+        turn.cut |= self.server.manual  # nobody tells when the caller speaks
         for key, amount in self._unbilled.items():
             turn.tokens[key] = turn.tokens.get(key, 0) + amount
         self._unbilled = {}
-        turn.transcription_model = self.transcription_model
+        turn.transcription_model = self.server.transcription_model
         self.on_answer(turn)
-
-    def _settings(self, event: Mapping[str, object]) -> None:
-        """What the server says it runs, which is not always what was asked for."""
-        session = event.get("session")
-        if not isinstance(session, Mapping):
-            return
-        audio = session.get("audio")
-        given = audio.get("input") if isinstance(audio, Mapping) else None
-        for place, key in ((session, "input_audio_transcription"), (given, "transcription")):
-            if not isinstance(place, Mapping):
-                continue
-            heard = place.get(key)
-            if isinstance(heard, Mapping) and isinstance(heard.get("model"), str):
-                self.transcription_model = heard["model"][:64]
-            if "turn_detection" in place:
-                detection = place["turn_detection"]
-                self._manual = detection is None
-                if isinstance(detection, Mapping):
-                    self.vad_type = str(detection.get("type"))
-                    self.silence_ms = _number(detection.get("silence_duration_ms"))
-                else:
-                    self.vad_type, self.silence_ms = "none", None
 
 
 def _requested_by(response: Mapping[str, object]) -> str:
     """Which of the client's requests a response is for; LiveKit marks each of them in the metadata, which the server repeats."""
     metadata = response.get("metadata")
-    return str(metadata.get("client_event_id", "")) if isinstance(metadata, Mapping) else ""
+    return _id(metadata.get("client_event_id")) if isinstance(metadata, Mapping) else ""
 
 
 def _asked_id(event: Mapping[str, object]) -> object:
@@ -325,12 +327,13 @@ def _asked_id(event: Mapping[str, object]) -> object:
     return (_requested_by(response) if isinstance(response, Mapping) else "") or event.get("event_id")
 
 
-def _keep(known: dict[str, int], key: object, now: int) -> None:
-    if isinstance(key, str) and key:
+def _id(value: object) -> str:
+    return value[:ID_MAX] if isinstance(value, str) else ""
+
+
+def _keep(known: dict[str, int], given: object, now: int) -> None:
+    key = _id(given)
+    if key:
         known[key] = now
         if len(known) > KEPT:
             del known[next(iter(known))]
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -12,10 +12,11 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from audit.rehearsal.rivals import Tracer, open_langsmith, open_opentelemetry
-from audit.rehearsal.samples import open_call, record
+from audit.rehearsal.samples import Calling
 from audit.rehearsal.timing import PACE_S, TICK_S
 from tracing.recorder import Recorder
 
@@ -25,11 +26,22 @@ WARM: Final = 50
 """Operations before the first that is timed: what happens once in a process is not what a call pays."""
 
 
-def open_ours(address: str) -> Tracer:
-    """Our own recorder: a record is built and handed over."""
+@dataclass(frozen=True, slots=True)
+class Ours(Tracer):
+    """Our own tracer.
+
+    Args:
+        prepare: has so many turns and tools happen, for the next operations to tell of.
+    """
+
+    prepare: Callable[[int], None]
+
+
+def open_ours(address: str) -> Ours:
+    """What the tracer does when a turn or a tool has ended."""
     recorder = Recorder(address)
-    open_call(recorder)
-    return Tracer(lambda i: recorder.record(record(i)), recorder.close)
+    calling = Calling(recorder)
+    return Ours(calling.tell, recorder.close, calling.prepare)
 
 
 OPEN: Final[dict[str, Callable[[str], Tracer]]] = {
@@ -43,6 +55,8 @@ OPEN: Final[dict[str, Callable[[str], Tracer]]] = {
 
 async def time_block(tracer: Tracer, n: int) -> dict[str, list[int]]:
     """Time n operations, paced as calls come: by the clock, and by the processor's time of this thread alone."""
+    if isinstance(tracer, Ours):
+        tracer.prepare(n)
     took, worked = [], []
     for i in range(n):
         began_working, began = time.thread_time_ns(), time.perf_counter_ns()
@@ -56,6 +70,8 @@ async def time_block(tracer: Tracer, n: int) -> dict[str, list[int]]:
 async def watch_loop(tracer: Tracer, seconds: float) -> dict[str, list[int]]:
     """How late each tick of the loop comes, while operations are recorded on it."""
     late: list[int] = []
+    if isinstance(tracer, Ours):
+        tracer.prepare(int(seconds * RATE) + RATE)
     end = time.monotonic() + seconds
 
     async def work() -> None:
@@ -71,6 +87,8 @@ async def watch_loop(tracer: Tracer, seconds: float) -> dict[str, list[int]]:
             began = time.perf_counter_ns()
             await asyncio.sleep(TICK_S)
             late.append(max(0, time.perf_counter_ns() - began - int(TICK_S * 1e9)))
+            if working.done():
+                working.result()  # raises what ended it: nothing was recorded any more
     finally:
         working.cancel()
     return {"late": late}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.rehearsal.footprint import measure_loading, measure_memory
+from audit.rehearsal.overhead_lateness import Beyond, compare
 from audit.rehearsal.overhead_report import AGAIN, BESIDE, IDLE, LOADED, OURS, QUIET, Late, Load, Operation, OverheadReport, judge, notes_on
 from audit.rehearsal.timing import Process, ProcessError, null_relay, rival_store, running, summarise
 from phi_guard.switch import FileSwitch
@@ -79,29 +80,25 @@ def measure(n: int, seconds: float, say: Say, *, version: str = "unknown") -> Ov
         with busy.working():
             operations += _rounds(loaded, LOADED, blocks)
         say(f"the event loop, {watches} rounds")
-        lateness = _watch(loaded, busy, watches)
+        rounds = _watch(loaded, busy, watches)
         taken = busy.summary()
     cost = {(each.contender, each.condition): each.cost for each in operations}
-    late = {each.condition: each.cost for each in lateness}
+    beyond = _beyond_idle(rounds)
     return OverheadReport(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version,
-        machine={
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cores": os.cpu_count() or 0,
-            "python": sys.version.split()[0],
-        },
+        machine=_machine(),
         n=blocks * BLOCK,
         seconds=watches * WATCH_S,
         operations=tuple(operations),
-        lateness=tuple(lateness),
+        lateness=tuple(Late(name, summarise([tick for ticks in rounds[name] for tick in ticks])) for name in rounds),
+        beyond_idle=beyond,
         load=taken,
         memory=memory,
         loading=loading,
         absent=absent,
-        budgets=tuple(judge(cost, late, memory, loading, taken)),
-        notes=notes_on(late),
+        budgets=tuple(judge(cost, beyond, memory, loading, taken)),
+        notes=notes_on(beyond),
     )
 
 
@@ -159,16 +156,16 @@ def _rounds(contenders: Mapping[str, Process], condition: str, blocks: int) -> l
     return [Operation(name, condition, replace(summarise(took[name]), cpu_max=round(max(worked[name]) / 1000, 2))) for name in contenders]
 
 
-def _watch(contenders: Mapping[str, Process], busy: _Busy, rounds: int) -> list[Late]:
+def _watch(contenders: Mapping[str, Process], busy: _Busy, rounds: int) -> dict[str, list[list[int]]]:
     """The loop's lateness by turns: idle, with the relay at full load, with each rival; and idle once more, to know the noise.
 
     With the relay at full load twice: an agent that records nothing shows what a busy process beside it costs, one that records all of it.
     """
     rivals = [name for name in ("langsmith", "opentelemetry") if name in contenders]
-    late: dict[str, list[int]] = {name: [] for name in (IDLE, BESIDE, OURS, *rivals, AGAIN)}
+    late: dict[str, list[list[int]]] = {name: [] for name in (IDLE, BESIDE, OURS, *rivals, AGAIN)}
 
     def watch(contender: str, condition: str) -> None:
-        late[condition] += contenders[contender].ask(f'{{"late": {WATCH_S}}}')["late"]
+        late[condition].append(contenders[contender].ask(f'{{"late": {WATCH_S}}}')["late"])
 
     for _ in range(rounds):
         watch("nothing", IDLE)
@@ -178,7 +175,13 @@ def _watch(contenders: Mapping[str, Process], busy: _Busy, rounds: int) -> list[
         for name in rivals:
             watch(name, name)
         watch("nothing", AGAIN)
-    return [Late(name, summarise(values)) for name, values in late.items()]
+    return late
+
+
+def _beyond_idle(late: Mapping[str, list[list[int]]]) -> dict[str, Beyond | None]:
+    """Each condition beside both idle loops of its round; the second of these beside the first."""
+    idle = [[*first, *second] for first, second in zip(late[IDLE], late[AGAIN], strict=True)]
+    return {name: compare(late[IDLE] if name == AGAIN else idle, rounds) for name, rounds in late.items() if name != IDLE}
 
 
 class _Busy:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from audit.evidence import Cost
 from audit.rehearsal.footprint import Loading, Memory
+from audit.rehearsal.overhead_lateness import ROUNDS_MIN, Beyond
 
 SCHEMA: Final = "phi-audit.bench.overhead/1"
 QUIET: Final = "quiet"
@@ -26,8 +27,9 @@ BUSY_CORES: Final = 0.5
 
 _READING: Final = (
     (
-        "An operation is one span, built and handed over: ours Recorder.record, LangSmith's create_run and update_run, OpenTelemetry's"
-        " start_span and end. By turns a turn with eight facts and a tool call with 700 characters."
+        "An operation is one span, built and handed over: ours what the tracer does when a turn or a tool has ended (it hands over the"
+        " facts, and a thread makes the record of them), LangSmith's create_run and update_run, OpenTelemetry's start_span and end. In turn"
+        " a turn with eight facts and a tool call with 700 characters."
     ),
     "Each is paced by 1 ms on an event loop of its own, in a process of its own, in blocks by turns.",
     (
@@ -91,6 +93,7 @@ class OverheadReport:
     seconds: float
     operations: tuple[Operation, ...]
     lateness: tuple[Late, ...]
+    beyond_idle: Mapping[str, Beyond | None]
     load: Load
     memory: Memory | None
     loading: Loading
@@ -103,19 +106,24 @@ class OverheadReport:
         """Budgets that were exceeded, by name."""
         return tuple(each.name for each in self.budgets if each.within is False)
 
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Budgets of which this run can say neither, by name."""
+        return tuple(each.name for each in self.budgets if each.within is None)
+
     def as_json(self) -> dict[str, Any]:
         """The run under its schema."""
-        return {"schema": SCHEMA, **asdict(self), "over": list(self.over)}
+        return {"schema": SCHEMA, **asdict(self), "over": list(self.over), "unjudged": list(self.unjudged)}
 
 
 def judge(
-    cost: Mapping[tuple[str, str], Cost], late: Mapping[str, Cost], memory: Memory | None, loading: Loading, load: Load
+    cost: Mapping[tuple[str, str], Cost], beyond_idle: Mapping[str, Beyond | None], memory: Memory | None, loading: Loading, load: Load
 ) -> Iterator[Budget]:
     """Each figure of ours beside its budget.
 
     Args:
         cost: of an operation, by contender and condition.
-        late: the loop's lateness, by condition.
+        beyond_idle: the loop's lateness beside an idle one's, by condition.
         memory: what the agent grew; None where it was not measured.
         loading: what the import took.
         load: how busy the relay was.
@@ -126,7 +134,7 @@ def judge(
         yield _budget(f"operation p99, {condition}", ours.p99, P99_US, "us", f"doing nothing: {none.p99}")
         waited = f"of the processor at most {ours.cpu_max} us; doing nothing: {none.max} us"
         yield _budget(f"operation max, {condition}", ours.max, MAX_US, "us", waited)
-    yield _judge_lateness(late, load)
+    yield _judge_lateness(beyond_idle, load)
     grown = None if memory is None else memory.peak
     yield _budget("memory", grown, MEMORY_MB, "MB", "" if memory else "psutil is not installed: not measured")
     where = f"{loading.least} to {loading.most}" + (
@@ -135,21 +143,24 @@ def judge(
     yield _budget("import of tracing", loading.median, LOADING_MS, "ms", where)
 
 
-def _judge_lateness(late: Mapping[str, Cost], load: Load) -> Budget:
-    """The loop's lateness against idle; not judged where idle differs as much from itself, or where the relay had little to do."""
-    name, budget = "loop lateness p99, relay at full load, beyond idle", 100 * LATE_SHARE
-    idle, ours, beside, again = (late[each].p99 for each in (IDLE, OURS, BESIDE, AGAIN))
-    if not idle:
+def _judge_lateness(beyond_idle: Mapping[str, Beyond | None], load: Load) -> Budget:
+    """The loop's lateness beyond idle's: within where the most it may be is, over where the least is; else, or without load, not judged."""
+    name, budget, ours = "loop lateness p99, beyond idle", 100 * LATE_SHARE, beyond_idle.get(OURS)
+    if ours is None:
         return Budget(name, None, budget, "%", None, "the idle loop was never late")
-    share, nothing, noise = (round(100 * (each / idle - 1), 1) for each in (ours, beside, again))
-    within: bool | None = share <= budget
-    if abs(noise) > (budget if within else max(budget, share)):
-        within = None
-    said = f"idle against idle: {noise:+} %; recording nothing: {nothing:+} %"
+    within: bool | None = None
+    if ours.low is None or ours.high is None:
+        said = f"of {ours.rounds} rounds noise cannot be told: --seconds {ROUNDS_MIN} at least"
+    else:
+        within = True if ours.high <= budget else False if ours.low > budget else None
+        said = f"between {ours.low:+} and {ours.high:+} %, {ours.rounds} rounds"
     if load.cores is not None and load.cores < BUSY_CORES:
         within = None
         said += f"; the relay got {load.cores} of a core, so it was not at full load"
-    return Budget(name, share, budget, "%", within, said)
+    for condition, words in ((BESIDE, "recording nothing beside it"), (AGAIN, "idle against idle")):
+        if (other := beyond_idle.get(condition)) is not None:
+            said += f"; {words}: {other.share:+}" + (f" ({other.low:+} to {other.high:+})" if other.low is not None else "") + " %"
+    return Budget(name, ours.share, budget, "%", within, said)
 
 
 def _budget(name: str, measured: float | None, budget: float, unit: str, note: str = "") -> Budget:
@@ -157,12 +168,10 @@ def _budget(name: str, measured: float | None, budget: float, unit: str, note: s
     return Budget(name, value, budget, unit, None if value is None else value <= budget, note)
 
 
-def notes_on(late: Mapping[str, Cost]) -> tuple[str, ...]:
+def notes_on(beyond_idle: Mapping[str, Beyond | None]) -> tuple[str, ...]:
     """How to read the figures, and a warning where the machine is too noisy to judge by."""
-    idle, again = late[IDLE].p99, late[AGAIN].p99
-    notes = list(_READING)
-    if idle and abs(again / idle - 1) > LATE_SHARE:
-        notes.append(
-            f"Two idle loops differ by {again / idle - 1:+.1%} at p99: this machine is too noisy, or --seconds too few, to judge 5 % by."
-        )
-    return tuple(notes)
+    again = beyond_idle.get(AGAIN)
+    if again is None or again.low is None or again.high is None or again.high - again.low <= 200 * LATE_SHARE:
+        return _READING
+    noisy = f"Two idle loops differ by {again.low:+} to {again.high:+} % at p99: let the machine do nothing else, or give more --seconds."
+    return (*_READING, noisy)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from audit.evidence import Cost
 from audit.rehearsal.overhead_report import OverheadReport
 
-_HEAD = ("p50", "p99", "max", "cpu max", "n")
+TITLE: Final = "Overhead of telemetry"
+WIDTH: Final = 80
+_HEAD: Final = ("p50", "p99", "max", "cpu max", "n")
 
 
 def render_overhead(report: OverheadReport) -> str:
-    """The report as text, no line longer than 140 columns but the notes'."""
+    """The report as text, in 80 columns as long as no figure passes a second."""
     return "\n".join(line.rstrip() for line in _lines(report)) + "\n"
 
 
 def _lines(report: OverheadReport) -> Iterator[str]:
     machine = report.machine
-    yield f"phi-audit bench overhead, {report.made_at}, version {report.version}"
+    yield f"{TITLE}, {report.made_at}, version {report.version}"
     yield f"{machine['system']} {machine['machine']}, {machine['cores']} cores, Python {machine['python']}"
     yield ""
     yield "One operation on the agent's thread, microseconds"
@@ -30,11 +34,12 @@ def _lines(report: OverheadReport) -> Iterator[str]:
     rows = [(each.condition, *_cells(each.cost)) for each in report.lateness]
     yield from _table(("", "p50", "p99", "max", "n"), [(*row[:4], row[5]) for row in rows])
     cores = "unknown" if report.load.cores is None else f"{report.load.cores}"
-    yield f"  the relay at full load took {cores} cores and read {report.load.read} tool calls with talk in them"
+    yield f"  the relay at full load: {cores} cores, {report.load.read} tool calls with talk read"
     yield ""
     if report.memory is not None:
         m = report.memory
-        yield f"Memory beyond LiveKit, MB: imported {m.imported}, first call {m.attached}, peak {m.peak}, end {m.end} ({m.calls} calls)"
+        yield f"Memory beyond LiveKit over {m.calls} calls, MB"
+        yield f"  imported {m.imported}, first call {m.attached}, peak {m.peak}, end {m.end}"
     yield f"Import of tracing, ms: {report.loading.median}, median of {report.loading.n}"
     yield ""
     yield "Budgets"
@@ -42,10 +47,15 @@ def _lines(report: OverheadReport) -> Iterator[str]:
     for each in report.budgets:
         verdict = "not judged" if each.within is None else "within" if each.within else "OVER"
         measured = "-" if each.measured is None else f"{each.measured:g}"
-        rows.append((each.name, verdict, measured, f"<= {each.budget:g} {each.unit}", each.note))
-    yield from _table(("", "", "measured", "budget", ""), rows)
+        rows.append((each.name, verdict, measured, f"<= {each.budget:g} {each.unit}"))
+    head, *lines = _table(("", "", "measured", "budget"), rows)
+    yield head
+    for line, each in zip(lines, report.budgets, strict=True):
+        yield line
+        yield from textwrap.wrap(each.note, WIDTH, initial_indent="      ", subsequent_indent="      ")
     yield ""
-    yield from (f"- {note}" for note in report.notes)
+    for note in report.notes:
+        yield from textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:

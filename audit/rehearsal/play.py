@@ -17,7 +17,8 @@ from tracing.local.azure_realtime import Call as ModelCall
 from tracing.local.azure_realtime.script import Say, Turn
 from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAgent, ScriptedTool, job_context, run_call
 from tracing.record import AgentTurn, AnyRecord
-from tracing.recorder import Recorder
+from tracing.recorder import Recorder, Source
+from tracing.turn import AnswerTurn
 
 GREETING_MS = 300
 IDLE_S = 2.0
@@ -102,6 +103,12 @@ class _Tap:
         if isinstance(record, AgentTurn) and record.ttft_ms is not None:
             self.ttft_ms.append(round(record.ttft_ms, 3))
         self._recorder.record(record)
+
+    def take(self, source: Source, fact: object, texts: int = 0) -> None:
+        """As `Recorder.take`."""
+        if isinstance(fact, AnswerTurn) and fact.ttft_ns is not None:
+            self.ttft_ms.append(round(fact.ttft_ns / 1e6, 3))
+        self._recorder.take(source, fact, texts)
 
 
 async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | None, probe: Probe | None) -> PlayedCall:

@@ -1,7 +1,7 @@
 """Other ways to trace a call, to be timed beside ours: LangSmith's client and OpenTelemetry's batch processor.
 
 Each sends synthetic spans to a server of the benchmark's own. An operation is one span from its start to its end, with the same facts and
-the same 700 characters as `samples.record` has.
+the same 700 characters as `samples.Calling` has.
 """
 
 from __future__ import annotations

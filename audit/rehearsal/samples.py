@@ -6,8 +6,11 @@ import time
 from typing import Final
 
 from tracing.identity import new_id
-from tracing.record import AgentTurn, AnyRecord, CallOpened, Consent, ToolCall
+from tracing.record import AgentTurn, CallOpened, Consent, ToolCall
 from tracing.recorder import Recorder
+from tracing.tools import ToolRun
+from tracing.trace import Trace
+from tracing.turn import AnswerTurn
 
 CALL: Final = new_id()
 """The call to which the samples of this process belong."""
@@ -54,9 +57,49 @@ def tool_call(arguments: str = ARGUMENTS, output: str = OUTPUT) -> ToolCall:
     )  # fmt: skip
 
 
-def record(i: int) -> AnyRecord:
-    """A turn and a tool call by turns."""
-    return tool_call() if i % 2 else agent_turn()
+class Calling:
+    """A call of its own, for measurements: what an agent's handlers tell `tracing.trace.Trace` of its turns and tools.
+
+    Args:
+        recorder: where its records go; the call begins there at once, with consent.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._trace = Trace(recorder, agent_version="", room_sid="", probe=None)
+        recorder.open_call(self._trace.id)
+        self._trace.open("granted", "")
+        self._turns: list[AnswerTurn] = []
+        self._tools: list[ToolRun] = []
+
+    def prepare(self, n: int) -> None:
+        """Have the next n turns and tools happen: in a call their facts come together over the seconds before their end."""
+        self._turns = [_answer_turn() for _ in range(n)]
+        self._tools = [_tool_run() for _ in range(n)]
+
+    def tell(self, i: int) -> None:
+        """What the tracer does at the end of a turn, or of a tool, by turns: one of those that were prepared.
+
+        Raises:
+            IndexError: none was.
+        """
+        if i % 2:
+            self._trace.tool(self._tools.pop(), content=True)
+        else:
+            self._trace.answered(self._turns.pop())
+
+
+def _answer_turn() -> AnswerTurn:
+    now = time.monotonic_ns()
+    return AnswerTurn(
+        new_id(), now, "vad", deployment="gpt-realtime", end_ns=now, outcome="answered", responses=1, ttft_ns=512_300_000,
+        tokens={"input_text": 80, "input_audio": 40, "output_audio": 60},
+    )  # fmt: skip
+
+
+def _tool_run() -> ToolRun:
+    now, key = time.monotonic_ns(), new_id()
+    arguments, output = ARGUMENTS[1:] + "x", OUTPUT[1:] + "y"  # texts of its own, elsewhere in memory, as each tool has
+    return ToolRun(key, key, TOOL, arguments, now, (now, key), end_ns=now, status="ok", output=output)
 
 
 def free_text(i: int) -> ToolCall:

@@ -20,7 +20,7 @@ import msgspec
 
 from audit.evidence import Cost
 from audit.rehearsal.rivals import open_langsmith
-from audit.rehearsal.samples import record
+from audit.rehearsal.samples import Calling
 from phi_guard.errors import PhiGuardError
 from tracing.recorder import Recorder
 
@@ -183,12 +183,14 @@ class Overhead:
 
 
 async def measure_overhead(n: int, rival_n: int) -> Overhead:
-    """Time an empty operation, one record, and one ``create_run``, each paced, one after the other."""
+    """Time an empty operation, the end of a turn or a tool, and one ``create_run``, each paced, one after the other."""
     idle = await time_paced(lambda _: None, n)
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
         with null_relay(Path(directory)) as address:
             recorder = Recorder(address)
-            ours = await time_paced(lambda i: recorder.record(record(i)), n)
+            calling = Calling(recorder)
+            calling.prepare(n)
+            ours = await time_paced(calling.tell, n)
             await asyncio.to_thread(recorder.close, 5.0)
         with rival_store(Path(directory)) as url:
             rival = await _time_rival(url, rival_n)

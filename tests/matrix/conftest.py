@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # line.py, calls.py, ground.py
 from ground import Cell, Ground
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ground(tmp_path_factory):
     """A relay, a store, and the line between them."""
     ground = Ground(tmp_path_factory.mktemp("g"))
@@ -21,9 +21,9 @@ def ground(tmp_path_factory):
 
 
 @pytest.fixture
-def cell(ground, request, monkeypatch):
+def cell(ground, request):
     """This test's cell, on the common ground."""
-    cell = Cell(ground, request.node.name.removeprefix("test_"), monkeypatch)
+    cell = Cell(ground, request.node.name.removeprefix("test_"))
     yield cell
     cell.close()
     ground.line.mend()

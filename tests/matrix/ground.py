@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
-from calls import CANARIES, PASSES, play
+from calls import CANARIES, PASSES, Recorded, play
 from fakes import Relay, Store, until
 from line import Line
 
-from tracing.recorder import Recorder
-
 OUT = os.environ.get("PHI_GUARD_MATRIX_OUT")
 """A file that takes one line of figures for each cell; read now, because tests run without such variables."""
-CPU_P99_US = 1000.0
-WALL_P95_US = 1000.0
-WALL_MAX_US = 500_000.0
-"""Of the audio path. The clock's p95 and not its p99, and a max that no wait for a disk or a network stays under, because the caller, the
-model and the relay share these processors: an operation of 30 us is put aside for a whole time slice now and then. The processor's own
-time, which nobody else can lengthen, is held to a millisecond at p99."""
+P99_US = 1000.0
+MAX_US = 500_000.0
+"""Of the audio path: by the clock at p99, without the operations in whose midst the kernel gave the processor to another process (relays,
+trace stores and whatever else runs share two of them), and of the processor's own time at p99, of all operations. The slowest of all, taken
+away or not, stays under what any wait for a disk or a network would take here."""
 
 
 class Ground:
@@ -29,14 +27,20 @@ class Ground:
     Args:
         directory: the store's file and, unless given, the relay's directory lie there.
         runtime: the relay's directory.
+        wait: until the relay serves; else see `ready`.
     """
 
-    def __init__(self, directory, runtime=None):
+    def __init__(self, directory, runtime=None, *, wait=True):
         self.runtime = Path(runtime or directory / "relay")
         self.runtime.mkdir(mode=0o700, exist_ok=True)
         self.store = Store(directory)
         self.line = Line(self.store.url)
-        self.relay = Relay(self.runtime, self.line.url).ready()
+        self.relay = Relay(self.runtime, self.line.url)
+        if wait:
+            self.ready()
+
+    def ready(self):
+        self.relay.ready()
 
     def restart(self):
         """Another relay of the same directory; the former must be gone."""
@@ -51,6 +55,11 @@ class Ground:
         answer = self.relay.handle.ask(5.0)
         return "" if answer is None else answer.state
 
+    def pending(self):
+        """What the relay says is pending; None when it does not answer."""
+        answer = self.relay.handle.ask(1.0)
+        return None if answer is None else answer.ledger.pending
+
     def folders(self):
         """Every directory that a file of the relay can lie in."""
         return {self.runtime, Path(getattr(self.relay.settings, "state", self.runtime))}
@@ -59,29 +68,41 @@ class Ground:
 class Cell:
     """One fault, made while real calls are going on."""
 
-    def __init__(self, ground, name, monkeypatch):
-        self.ground, self.name, self._monkeypatch = ground, name, monkeypatch
+    def __init__(self, ground, name):
+        self.ground, self.name = ground, name
         self.before = ground.relay.ledger()
-        self.recorder = Recorder(ground.relay.settings.address)
-        self.played = self.meter = None
+        self.recorder = Recorded(ground.relay.settings.address)
+        self.played = self.meter = self._over = None
         self.offered = 0
         self.facts = {}
 
     def play(self, **how):
         """Play calls through this cell's recorder; every one must end as it would have without the fault."""
-        self.played, self.meter = play(self.recorder, self._monkeypatch, **how)
+        self.played, self.meter = play(self.recorder, **how)
         self.offered = self.recorder.tally().offered
         for call in self.played.calls:
             assert call.trace_id
             assert (call.crashed, call.errors, call.unanswered, call.tracer_faults) == ("", (), 0, 0)
         return self.played
 
+    def mend(self, seconds=90.0):
+        """The fault is over: from now on, in a thread, wait until everything is delivered."""
+        self._over = threading.Thread(target=self._settle, args=(time.monotonic(), seconds), daemon=True)
+        self._over.start()
+
     def mended(self, seconds=90.0):
-        """The fault is over: wait until everything is delivered, and note how long that took."""
-        began = time.monotonic()
-        assert self.recorder.drain(seconds), (self.recorder.tally(), self._log())
-        self.ground.relay.settle(seconds)
-        self.facts["settled_s"] = round(time.monotonic() - began, 1)
+        """Everything is delivered; notes how long that took since the fault was over."""
+        if self._over is None:
+            self.mend(seconds)
+        self._over.join()
+        assert "settled_s" in self.facts, (self.recorder.tally(), self.ground.relay.ledger(), self.log())
+
+    def _settle(self, began, seconds):
+        while time.monotonic() < began + seconds:
+            if not self.recorder.tally().pending and self.ground.pending() == 0:
+                self.facts["settled_s"] = round(time.monotonic() - began, 1)
+                return
+            time.sleep(0.05)
 
     def end(self, dropped=None, offered=0, passes=True):
         """The law of every cell.
@@ -102,12 +123,14 @@ class Cell:
         assert set(gone) <= set(dropped or ()), gone
         assert not tally.dropped or dropped, tally
         self._nothing_raw(passes=passes)
-        for name, cost in costs.items():
+        for name, full in costs.items():
+            cost = {what: figure for what, figure in full.items() if not what.endswith("_ns")}
             assert cost["n"], name
             assert cost["cpu_n"] == cost["n"], name
-            assert cost["cpu_p99"] < CPU_P99_US, (name, cost)
-            assert cost["p95"] < WALL_P95_US, (name, cost)
-            assert cost["max"] < WALL_MAX_US, (name, cost)
+            assert cost["ours_n"] > cost["n"] / 2, (name, cost)
+            assert cost["ours_p99"] < P99_US, (name, cost)
+            assert cost["cpu_p99"] < P99_US, (name, cost)
+            assert cost["max"] < MAX_US, (name, cost)
         self._write(counts | {"pending": ledger.pending - self.before.pending, "dropped": gone}, costs)
 
     def _nothing_raw(self, *, passes):
@@ -126,11 +149,11 @@ class Cell:
     def _write(self, ledger, costs):
         if not OUT:
             return
-        row = {"cell": self.name, "calls": len(self.played.calls), "ledger": ledger, "costs": costs, "lateness_us": self.played.busy.p99}
+        row = {"cell": self.name, "calls": len(self.played.calls), "ledger": ledger, "costs": costs}
         with Path(OUT).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row | self.facts) + "\n")
 
-    def _log(self):
+    def log(self):
         return (self.ground.runtime / "relay.log").read_text()[-2000:]
 
     def close(self):

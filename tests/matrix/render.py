@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from audit.rehearsal.timing import summarise  # noqa: E402  # run as a script, from wherever
+
+PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
 CELLS = {
     "no_fault": "none, to compare with",
@@ -33,18 +39,8 @@ CELLS = {
     "tool_result_of_5_mb": "a tool result of 5 MB",
     "switch_flipped_under_load": "switch off and on six times under load",
 }
-HEAD = (
-    "Fault",
-    "Calls",
-    "Offered",
-    "Delivered",
-    "Withheld",
-    "Pending",
-    "Dropped",
-    "record() p99 (cpu), max",
-    "handler p99 (cpu), max",
-    "Settled",
-)
+HEAD = ("Fault", "Calls", "Offered", "Delivered", "Withheld", "Pending", "Dropped", "record()", "handlers", "Settled")
+KINDS = ("record", "handler")
 
 
 def row(cell, title, told):
@@ -55,10 +51,27 @@ def row(cell, title, told):
         title = f"{title} for {told['down_s']:g} s"
     ledger = told["ledger"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(ledger["dropped"].items())) or "0"
-    costs = (f"{c['p99']:.0f} ({c['cpu_p99']:.0f}), {c['max']:.0f}" for c in (told["costs"]["record"], told["costs"]["handler"]))
+    costs = (f"{c['n']}: {c['ours_p99']:.0f}, {c['p99']:.0f}, {c['max']:.0f}" for c in (told["costs"][kind] for kind in KINDS))
     settled = f"{told['settled_s']:g} s" if "settled_s" in told else "-"
     counts = (str(ledger[name]) for name in ("offered", "delivered", "withheld", "pending"))
     return (title, str(told["calls"]), *counts, dropped, *costs, settled)
+
+
+def total(told):
+    """All cells in one line: every operation of every call, whatever went wrong meanwhile."""
+    parts = []
+    for kind, name in zip(KINDS, ("record()", "a handler"), strict=True):
+        wall, ours = ([ns for one in told for ns in one["costs"][kind][which]] for which in ("wall_ns", "ours_ns"))
+        every, left_alone = summarise(wall), summarise(ours)
+        parts.append(
+            f"{name} took {every.p50:.1f} us at p50, {left_alone.p99:.0f} at p99 ({every.p99:.0f} with the"
+            f" {every.n - left_alone.n} that lost the processor), at most {every.max:.0f} (n {every.n})"
+        )
+    offered, gone = sum(one["ledger"]["offered"] for one in told), Counter()
+    for one in told:
+        gone.update(one["ledger"]["dropped"])
+    dropped = ", ".join(f"{n} {reason}" for reason, n in sorted(gone.items())) or "none"
+    return f"All cells together: {sum(one['calls'] for one in told)} calls, {offered} operations, dropped {dropped}; {'; '.join(parts)}."
 
 
 def table(lines):
@@ -74,7 +87,8 @@ def table(lines):
             raise ValueError(f"no such cell: {row_told['cell']}; add it to CELLS")
         told[row_told["cell"]] = row_told
     rows = [HEAD, ["---"] * len(HEAD), *(row(cell, title, told.get(cell)) for cell, title in CELLS.items())]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+    return "\n".join([*lines, "", total(list(told.values()))] if told else lines)
 
 
 def write(page, lines):

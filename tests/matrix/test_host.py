@@ -1,18 +1,12 @@
-"""The host fails while calls go on: the relay, its disk, the agent, the switch; and calls that are many, or large."""
+"""The host fails while calls go on: the relay, the switch; and calls that are many, or large."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import aiohttp
-import pytest
 from calls import RESULT, play
-from ground import Cell, Ground, until
 
 
 def test_relay_killed_mid_call_and_restarted(cell, ground):
@@ -45,7 +39,7 @@ def test_tool_result_of_5_mb(cell, monkeypatch):
     connect = aiohttp.ClientSession.ws_connect
     monkeypatch.setattr(aiohttp.ClientSession, "ws_connect", lambda self, *a, **how: connect(self, *a, **how | {"max_msg_size": 0}))
     notes = f"{RESULT} " * (5_000_000 // (len(RESULT) + 1))
-    cell.play(calls=1, result={"confirmation_id": "CONF-1234", "patient_name": RESULT, "notes": notes})
+    cell.play(calls=3, result={"confirmation_id": "CONF-1234", "patient_name": RESULT, "notes": notes})
     cell.mended(150.0)
     cell.end(passes=False)  # half a JSON document is text, and is redacted as one
 
@@ -62,7 +56,7 @@ def test_switch_flipped_under_load(cell, ground):
             time.sleep(0.15)
 
     try:
-        cell.play(calls=4, during=flip)
+        cell.play(during=flip)
     finally:
         switch.turn_on("a test")
     cell.mended()
@@ -76,94 +70,7 @@ def test_50_calls_at_once(cell, ground):
     cell.end()
 
 
-def test_agent_killed(cell, ground):
-    """Another agent on the host dies in the middle of its call: its trace is ended for it, and what it still had is counted as lost."""
-    command = [sys.executable, str(Path(__file__).parent / "agent.py"), ground.relay.settings.address]
-    agent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert agent.stdout.readline().startswith("talking")
-        cell.play()
-        agent.send_signal(signal.SIGKILL)
-    finally:
-        agent.kill()
-        agent.wait()
-        agent.stdout.close()
-    until(lambda: any(run["extra"]["metadata"].get("reason") == "agent_lost" for run in ground.store.runs()), 40)
-    until(lambda: ground.relay.ledger().pending == cell.before.pending, 40)
-    ledger = ground.relay.ledger()
-    (lost,) = (run for run in ground.store.runs() if run.get("error") == "RealtimeError: agent_lost")
-    assert lost["end_time"]
-    others = ledger.offered - cell.before.offered - cell.recorder.tally().offered
-    assert others >= 3  # opened, and closed by the relay
-    cell.facts["agent_lost"] = ledger.dropped.get("agent_lost", 0)
-    cell.end(dropped=("agent_lost",), offered=others)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 6 MB."""
-    where = tmp_path / "disk"
-    where.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs", str(where)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let us mount a file system")
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=True)
-
-
-def test_disk_full(small_disk, tmp_path, monkeypatch):
-    """Nothing more can be stored: records stay with the agent until there is room."""
-    ground = Ground(tmp_path, small_disk / "r")
-    cell = Cell(ground, "disk_full", monkeypatch)
-    filler = small_disk / "filler"
-
-    def fill():
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"\0" * 65536)
-            except OSError:
-                cell.facts["full"] = True
-
-    try:
-        fill()
-        cell.play()
-        assert cell.facts["full"]
-        assert cell.recorder.tally().pending
-        filler.unlink()
-        cell.mended()
-        cell.end()
-    finally:
-        cell.close()
-        ground.close()
-
-
-def test_outbox_corrupted_while_running(tmp_path, monkeypatch):
-    """The outbox's pages are overwritten under a relay that serves: it takes another one, and says what was lost."""
-    ground = Ground(tmp_path)
-    cell = Cell(ground, "outbox_corrupted_while_running", monkeypatch)
-
-    def corrupt():
-        cell.facts["corrupted"] = 0
-        for path in [path for folder in ground.folders() for path in folder.glob("outbox.sqlite3*") if not path.name.endswith("-shm")]:
-            size = path.stat().st_size
-            with path.open("r+b") as file:
-                file.write(os.urandom(size))
-            cell.facts["corrupted"] += size
-
-    try:
-        cell.play(calls=3, during=corrupt)
-        assert cell.facts["corrupted"]
-        cell.mended()
-        cell.end(dropped=("outbox_lost",))
-    finally:
-        cell.close()
-        ground.close()
-
-
-def test_the_meter_sees_what_blocks(monkeypatch):
+def test_the_meter_sees_what_blocks():
     """A recorder that waits is seen by the clock and not by the processor's time; one that works is seen by both."""
 
     class Slow:
@@ -187,8 +94,9 @@ def test_the_meter_sees_what_blocks(monkeypatch):
             pass
 
     for act, cpu in ((lambda: time.sleep(0.002), False), (work, True)):
-        _, meter = play(Slow(act), monkeypatch, calls=1, turns=1)
+        _, meter = play(Slow(act), calls=1, turns=1)
         cost = meter.figures()["record"]
         assert cost["p50"] > 2000
         assert (cost["cpu_p99"] > 1900) is cpu
         assert cost["cpu_n"] == cost["n"]
+        assert cpu or cost["ours_p99"] > 2000  # who waits is not taken for one from whom the processor was taken

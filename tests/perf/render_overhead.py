@@ -22,7 +22,7 @@ def main(argv):
     except OSError as fault:
         sys.stderr.write(f"render: {fault.filename}: {fault.strerror}\n")
         return 2
-    if not told.startswith("phi-audit bench overhead") or text.count(BEGIN) != 1 or text.count(END) != 1:
+    if not told.startswith("Overhead of telemetry") or text.count(BEGIN) != 1 or text.count(END) != 1:
         sys.stderr.write(f"render: {argv[0]} is no table of `phi-audit bench overhead`, or {PAGE} lacks its two marks\n")
         return 2
     before, after = text.split(BEGIN)[0], text.split(END)[1]

@@ -176,7 +176,7 @@ def test_what_is_held_has_a_bound_in_bytes_before_and_after_it_is_encoded(addres
         recorder.record(numbered(n, output="x" * 500_000))
     raw = recorder.tally()
     slow.go_on.set()
-    until(lambda: recorder._raw == 0, 5)
+    until(lambda: not recorder._taken and not recorder._slice, 5)
     for n in range(9, 12):
         recorder.record(numbered(n, output="x" * 500_000))
     tally = recorder.tally()
@@ -184,6 +184,23 @@ def test_what_is_held_has_a_bound_in_bytes_before_and_after_it_is_encoded(addres
     assert (raw.pending, raw.dropped) == (5, {"queue_full": 4})
     assert (tally.pending, tally.dropped) == (5, {"queue_full": 7})
     assert recorder._bytes <= 3_000_000
+
+
+def test_what_is_acknowledged_makes_room_and_what_is_encoded_takes_it(address):
+    """Ten times as much as is held at once, a little at a time: nothing is refused. Without a relay, the eleventh is, at once."""
+    relay, recorder = Relay(address), Recorder(address, items_max=10, bytes_max=12_000)
+    for start in range(0, 100, 10):
+        for n in range(start, start + 10):
+            recorder.record(numbered(n, arguments="x" * 900, output=""))
+        assert recorder.drain(20)
+    relay.close()
+    assert (recorder.tally().acked, recorder.tally().dropped) == (100, {})
+    for n in range(10):
+        recorder.record(numbered(n))
+    until(lambda: not recorder._taken and not recorder._slice, 5)
+    recorder.close()
+    recorder.record(RECORD)
+    assert (recorder.tally().pending, recorder.tally().dropped) == (10, {"queue_full": 1})
 
 
 def test_no_message_is_larger_than_a_batch_and_one_record(address):

@@ -184,7 +184,7 @@ def test_a_call_that_has_ended_leaves_a_shared_model_to_the_next_one():
     first.detach()
     heard = model.session().heard
     assert len(heard) == 3
-    assert len(second._undo) == 1 + 1 + 7 + 3
+    assert len(second._undo) == 1 + 1 + 8 + 3
     assert first._undo == []
     second.detach()
     assert "session" not in model.__dict__
@@ -490,3 +490,22 @@ def test_tools_may_fail_in_one_thread_while_another_asks():
         sys.setswitchinterval(interval)
         stop.set()
         thread.join()
+
+
+def test_a_response_that_breaks_off_in_its_sound_is_one_error():
+    """LiveKit tells of it at once, the turn only when it has been heard; what goes wrong after it is another."""
+    records, session, model = Kept(), Session(), Model()
+    session.llm = model
+    tracing.attach(session, recorder=records)
+    line = model.session()
+    for kind, rest in (
+        ("response.created", {"response": {"id": "r"}}),
+        ("response.output_audio.delta", {"response_id": "r"}),
+        ("response.done", {"response": {"id": "r", "status": "failed"}}),
+    ):
+        line.heard["openai_server_event_received"]({"type": kind, **rest})
+    for _ in range(2):
+        session.heard["error"](SimpleNamespace(error=SimpleNamespace(recoverable=True)))
+    session.heard["close"](SimpleNamespace(reason="user_initiated", error=None))
+    assert next(record for record in records.all if isinstance(record, CallEnded)).errors == 2
+    assert [turn.error_message for turn in records.all if isinstance(turn, AgentTurn)] == ["response_failed"]

@@ -465,6 +465,9 @@ def test_what_is_open_when_the_call_ends_is_told():
     told = Told().agent(50, "speaking")
     told.tracker.finish(100 * MS)
     assert [turn.outcome for turn in told.answers] == ["open"]
+    told = Told().user(50, "speaking")
+    told.tracker.finish(150 * MS)
+    assert [(turn.audio_ms, turn.outcome) for turn in told.heard] == [(100.0, "open")]
     told = Told().agent(50, "thinking")
     told.tracker.drop(60 * MS)
     told.agent(100, "listening")

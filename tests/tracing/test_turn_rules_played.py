@@ -7,7 +7,8 @@ import contextlib
 import time
 
 import pytest
-from livekit.agents import Agent, AgentSession, RunContext, function_tool
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, CloseReason, RunContext, function_tool
 from livekit.agents.voice.turn import InterruptionOptions, TurnHandlingOptions
 from livekit.plugins import openai
 
@@ -481,3 +482,103 @@ def test_a_refusal_during_the_call_ends_the_recording_of_payloads_at_once():
     ]
     guardrail = stage.records.of(GuardrailClosed)[0]
     assert (guardrail.consent, guardrail.consent_version) == ("refused", "spoken-v3")
+
+
+def tone(seconds):
+    """A recorded sentence: silence will do."""
+
+    async def frames():
+        for _ in range(int(seconds * 50)):
+            yield rtc.AudioFrame(bytes(2 * 480), 24_000, 1, 480)
+
+    return frames()
+
+
+def test_what_the_agent_says_without_its_model_is_a_turn_of_its_own():
+    """R6: a recording played by say(), at the start, cut short by the caller, and between answers; never a sample, never twice."""
+
+    class Host(ScriptedClinicAgent):
+        async def on_enter(self):
+            self.session.say("Welcome.", audio=tone(5.0))
+
+    async def play(stage):
+        await stage.until(lambda: stage.speaker.playing)
+        await asyncio.sleep(0.3)
+        await stage.say()  # over the welcome
+        await stage.answered(2)
+        stage.session.say("One moment.", audio=tone(0.3))
+        await stage.answered(3)
+        await stage.say()
+        await stage.answered(4)
+
+    stage = one_call(CallScript(turns=((QUICK,), (QUICK,))), play, agent=Host([]))
+    turns = sorted(stage.turns(), key=lambda turn: turn.start_ns)
+    assert [(turn.origin, turn.ttft_source, turn.responses, turn.interrupted) for turn in turns] == [
+        ("agent", "state", 0, True), ("vad", "azure_events", 1, False), ("agent", "state", 0, False), ("vad", "azure_events", 1, False)
+    ]  # fmt: skip
+    assert [turn.ttft_ms is None for turn in turns] == [True, False, True, False]
+    assert stage.ended().interruptions == 1
+    assert all(turn.first_audio_ns >= turn.start_ns and turn.end_ns > turn.first_audio_ns for turn in turns)
+
+
+@pytest.mark.parametrize("how", ["hangs_up", "agent_ends"])
+def test_a_call_that_ends_while_a_tool_runs_tells_the_tool_and_its_turn(how):
+    """LiveKit lets it end before it closes the session: so it is told, under its turn, without a sample, and all tokens are billed."""
+
+    async def play(stage):
+        await stage.say()
+        await stage.until(lambda: stage.count("response.done", "completed") == 1)
+        await asyncio.sleep(0.2)
+        if how == "hangs_up":
+            stage.session._close_soon(reason=CloseReason.PARTICIPANT_DISCONNECTED, drain=False)
+            await stage.until(lambda: stage.records.of(CallEnded))
+
+    script = CallScript(turns=((ModelCall("book"),),), usage=(Usage(output_text=7, output_audio=0),))
+    stage = one_call(script, play, tools=[ScriptedTool("book", result="x", takes_ms=800)])
+    (tool,), (turn,) = stage.records.of(ToolCall), stage.turns()
+    assert (tool.status, tool.output, tool.at[-2][1]) == ("ok", "x", turn.id)
+    assert (turn.ttft_ms, turn.output_text, turn.tool_calls) == (None, 7, 1)
+    assert turn.outcome == "open"
+    assert 700 < turn.tool_ms < 2000
+    assert stage.ended().reason == ("participant_disconnected" if how == "hangs_up" else "user_initiated")
+
+
+def test_a_caller_who_hangs_up_while_speaking_has_spoken():
+    """Their last words are a turn, though no end of them was heard."""
+
+    async def play(stage):
+        stage.mic.talk(5000)
+        await stage.until(lambda: stage.count("speech_started") == 1)
+        await asyncio.sleep(0.3)
+
+    stage = one_call(CallScript(), play)
+    (heard,) = stage.records.of(UserTurn)
+    assert 250 < heard.audio_ms < 2000
+    assert heard.outcome == "open"
+    assert (stage.ended().turns, stage.turns()) == (1, [])
+
+
+def test_a_trace_reads_in_order():
+    """Every span lies within the call and begins no later than it ends; children begin within their parent; turns follow each other."""
+
+    async def play(stage):
+        await stage.until(lambda: stage.count("response.done") == 1)
+        await stage.say()
+        await stage.answered(2)
+        await stage.say()
+        await stage.until(lambda: stage.speaker.playing)
+        await stage.say()
+        await stage.answered(4)
+
+    tools = [ScriptedTool("book", result="x", takes_ms=100)]
+    script = CallScript(turns=((QUICK,), (ModelCall("book"),), (QUICK,), (LONG,), (QUICK,)))
+    stage = one_call(script, play, agent=ScriptedClinicAgent(tools, greets=True))
+    root = stage.records.of(CallClosed)[0]
+    for record in stage.records.all:
+        assert root.start_ns <= record.start_ns <= (record.end_ns or root.end_ns) <= root.end_ns
+    ends = {record.id: (record.start_ns, record.end_ns) for record in stage.turns()}
+    (tool,) = stage.records.of(ToolCall)
+    began, ended = ends[tool.at[-2][1]]
+    assert began <= tool.start_ns <= tool.end_ns <= ended
+    order = sorted((*stage.turns(), *stage.records.of(UserTurn)), key=lambda turn: turn.start_ns)
+    assert [type(turn).__name__[0] for turn in order] == list("AUAUAUA")

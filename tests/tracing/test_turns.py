@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tracing.turn import AnswerTurn
-from tracing.turns import HANDLED, KEPT, TRANSCRIBED, TurnTracker
+from tracing.turns import HANDLED, ID_MAX, IDS_MAX, KEPT, TRANSCRIBED, TurnTracker
 
 MS = 1_000_000
 
@@ -138,7 +138,7 @@ def test_a_manual_turn_starts_at_the_commit_and_is_marked():
     line.sent(1000, "input_audio_buffer.commit")
     line.created(1100).audio(1250).done(1300)
     assert [turn.ttft_ns for turn in line.answers] == [None]
-    assert (line.tracker.vad_type, line.tracker.silence_ms) == ("server_vad", 300)
+    assert (line.tracker.server.vad_type, line.tracker.server.silence_ms) == ("server_vad", 300)
 
 
 def test_a_new_connection_forgets_what_was_open():
@@ -282,7 +282,7 @@ def test_an_agent_that_has_answered_keeps_its_turn_when_it_hands_over():
     line.tracker.handed_off(1300 * MS)
     line.tracker.agent_index = 1
     line.created(1400, "r2").audio(1500, "r2").done(1600, "r2")
-    line.stopped(2000).created(2100, "r3").called(2150).done(2200, "r3")
+    line.stopped(2000, "j").created(2100, "r3").called(2150).done(2200, "r3")
     line.tracker.handed_off(2300 * MS)
     line.tracker.agent_index = 2
     line.created(2400, "r4").audio(2500, "r4").done(2600, "r4")
@@ -331,3 +331,103 @@ def test_events_of_any_shape_pass(kind, odd):
         )
         line.stopped(2000, "z").created(2100, "z").audio(2200, "z").done(2300, "z")
         assert line.answers[-1].outcome == "answered"
+
+
+def test_a_stop_told_again_after_its_answer_began_is_still_the_same_stop():
+    """Or the answer would be cut off, and whatever the agent says next would be its answer, minutes late."""
+    line = Line().started(900).stopped(1000, "i").created(1100).audio(1120).stopped(1150, "i").done(1200)
+    line.at(60_000, "input_audio_buffer.timeout_triggered").created(60_100, "r2").audio(60_200, "r2").done(60_300, "r2")
+    assert [(turn.origin, turn.outcome, turn.ttft_ns) for turn in line.answers] == [
+        ("vad", "answered", 120 * MS),
+        ("agent", "answered", None),
+    ]
+
+
+@pytest.mark.parametrize("first", ["answer", "note"])
+def test_a_response_outside_the_conversation_does_not_end_the_answer(first):
+    """Such as a classification that runs beside it: it is billed with the turn, and neither sounds nor ends it."""
+    line = Line().stopped(1000)
+    for name in ("answer", "note") if first == "answer" else ("note", "answer"):
+        line.at(1100, "response.created", response={"id": name, "conversation_id": None if name == "note" else "c"})
+    line.done(1150, "note", usage={"input_tokens": 3, "output_tokens": 2}).audio(1200, "answer").done(
+        1300, "answer", usage={"input_tokens": 5}
+    )
+    (turn,) = line.answers
+    assert (turn.outcome, turn.ttft_ns, turn.responses, turn.end_ns) == ("answered", 200 * MS, 2, 1300 * MS)
+    assert (turn.model_ttft_ns, turn.tokens["input_text"], turn.tokens["output_text"]) == (100 * MS, 8, 2)
+
+
+def test_a_response_outside_the_conversation_that_is_done_first_leaves_the_caller_waiting():
+    """It was no answer; nor is it the one a tool's result was given for."""
+    line = Line().stopped(1000)
+    note = {"id": "note", "conversation_id": None}
+    line.at(1100, "response.created", response=note).done(1150, "note").created(1200).audio(1300).done(1400)
+    assert [(turn.outcome, turn.ttft_ns) for turn in line.answers] == [("silent", None), ("answered", 300 * MS)]
+    line = Line().stopped(1000).created(1100).called(1150).done(1200)
+    line.at(1250, "response.created", response=note).done(1260, "note").created(1500, "r2").audio(1600, "r2").done(1700, "r2")
+    assert [(turn.outcome, turn.ttft_ns, turn.responses) for turn in line.answers] == [("answered", 600 * MS, 3)]
+
+
+def test_a_response_of_which_no_end_is_told_is_over_when_the_next_one_begins():
+    """A conversation has one at a time."""
+    line = Line().stopped(1000).created(1100).audio(1120).created(1500, "r2").audio(1600, "r2").done(1700, "r2")
+    assert [(turn.outcome, turn.responses, turn.ttft_ns) for turn in line.answers] == [("answered", 2, 120 * MS)]
+
+
+def test_what_the_agent_says_after_a_silent_answer_is_no_answer():
+    """Nobody was still to answer: the sample would be the length of the silence."""
+    line = Line().stopped(1000).created(1100).done(1200)
+    line.created(30_000, "r2").audio(30_100, "r2").done(30_200, "r2")
+    line.stopped(40_000, "j").created(40_100, "r3").called(40_150).done(40_200, "r3")
+    line.tracker.no_reply(40_300 * MS)
+    line.created(70_000, "r4").audio(70_100, "r4").done(70_200, "r4")
+    assert [(turn.origin, turn.outcome, turn.ttft_ns) for turn in line.answers] == [
+        ("vad", "silent", None), ("agent", "answered", None)
+    ] * 2  # fmt: skip
+
+
+def test_a_response_that_began_under_the_callers_speech_is_told_whole_and_answers_nothing():
+    """It was created before the stop; what is created after it answers."""
+    line = Line().started(900).created(950).stopped(1000).audio(1100).created(1200, "r2").audio(1300, "r2").done(1400, "r2")
+    assert [(turn.origin, turn.outcome, turn.first_audio_ns, turn.ttft_ns) for turn in line.answers] == [
+        ("agent", "superseded", 1100 * MS, None), ("vad", "answered", 1300 * MS, 300 * MS)
+    ]  # fmt: skip
+    line = Line().started(900).created(950).stopped(1000).audio(1100).done(1200)
+    assert [(turn.outcome, turn.first_audio_ns, turn.ttft_ns) for turn in line.answers] == [("answered", 1100 * MS, None)]
+
+
+@pytest.mark.parametrize(("status", "message"), [("failed", "response_failed"), ("incomplete", "response_incomplete")])
+def test_a_response_that_breaks_off_in_its_sound_is_an_answer_with_an_error(status, message):
+    """The caller heard a part of it, so there is a sample."""
+    line = Line().stopped(1000).created(1100).audio(1200).done(1300, status=status)
+    assert [(turn.outcome, turn.error_message, turn.ttft_ns) for turn in line.answers] == [("answered", message, 200 * MS)]
+
+
+@pytest.mark.parametrize(("outcome", "end"), [("open", "finish"), ("reconnected", "reconnected")])
+def test_speech_without_an_end_is_told_when_nothing_more_can_be_heard(outcome, end):
+    """The caller hung up, or the connection went, in the middle of a sentence."""
+    line = Line().started(1000)
+    getattr(line.tracker, end)(1600 * MS)
+    getattr(line.tracker, end)(1700 * MS)
+    assert [(turn.start_ns, turn.end_ns, turn.audio_ms, turn.outcome) for turn in line.heard] == [(1000 * MS, 1600 * MS, 600.0, outcome)]
+
+
+@pytest.mark.parametrize("odd", [10**400, -1, float("nan"), float("inf"), 10**12, True, "7", None])
+def test_lengths_that_cannot_be_are_measured_here_or_not_told(odd):
+    """One such number must neither stop a turn from being told nor reach the trace, which would withhold the whole span."""
+    line = Line().started(1000, odd).stopped(1500, audio_ms=odd)
+    line.at(1600, "session.updated", session={"turn_detection": {"type": odd, "silence_duration_ms": odd}})
+    assert [turn.audio_ms for turn in line.heard] == [500.0]
+    assert (line.tracker.server.vad_type, line.tracker.server.silence_ms) == ("unknown", None)
+
+
+def test_a_turn_that_never_ends_and_long_ids_are_not_kept_without_bound():
+    """Whatever the server sends."""
+    line = Line().stopped(1000)
+    for n in range(2 * IDS_MAX):
+        line.at(1001 + n, "response.created", response={"id": f"{n}" + "x" * 10_000, "conversation_id": None})
+        line.at(1001 + n, "response.output_item.done", response_id=f"{n}" + "x" * 10_000, item={"type": "message", "id": f"m{n}" * 9999})
+    turn = line.tracker.answer
+    assert len(turn.ids) <= IDS_MAX
+    assert len(turn.active) <= IDS_MAX
+    assert max(map(len, turn.ids)) == ID_MAX
