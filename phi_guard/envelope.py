@@ -45,10 +45,18 @@ _STEP: Final = f"[0-9]{{8}}T[0-9]{{12}}Z{_UUID}"
 DOTTED_ORDER: Final = re.compile(rf"{_STEP}(?:\.{_STEP}){{0,3}}")
 _NAME: Final = r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}"
 _PROJECT: Final = Pattern(_NAME)  # the relay's own setting; no long run of digits fits
-# A name out of an agent's configuration, such as gpt-4o-realtime-preview-2024-12-17: six digits, and those of one date since 2010.
-_LABEL: Final = Pattern(
-    r"(?=(?:[^0-9]*[0-9]){0,4}[^0-9]*(?:20[1-9][0-9][._-][0-9]{2}(?:[._-][0-9]{2})?(?![0-9])[^0-9]*)?(?:[0-9][^0-9]*){0,2}$)" + _NAME
+# Six digits, and those of one date since 2010, such as in gpt-4o-realtime-preview-2024-12-17.
+_FEW_DIGITS: Final = (
+    r"(?=(?:[^0-9]*[0-9]){0,4}[^0-9]*(?:20[1-9][0-9][._-][0-9]{2}(?:[._-][0-9]{2})?(?![0-9])[^0-9]*)?(?:[0-9][^0-9]*){0,2}$)"
 )
+# People's names have no digit and none of these words, and would else fit as well as a deployment's: Ada-Byron.
+_TRADE: Final = (
+    r"(?=(?:.*[^A-Za-z])?(?:[A-Za-z0-9]*[0-9]|(?i:gpt|realtime|rt|whisper|transcribe|azure|openai|voice|speech|audio|mini|preview|agent"
+    r"|assistant|bot|model|deployment|clinic|reception|frontdesk|prod|dev|test|staging)(?![A-Za-z])))"
+)
+_LABEL: Final = Pattern(_FEW_DIGITS + _TRADE + _NAME)
+# Which text was read out, such as recording-v2-de or consent-2026-01: one of its parts is its number.
+_TEXT_VERSION: Final = Pattern(_FEW_DIGITS + r"(?=(?:.*[^A-Za-z0-9])?[a-z]?[0-9])" + _NAME)
 # Eight digits at most: shorter than a telephone number with its area.
 _VERSION: Final = Pattern(r"(?!(?:[^0-9]*[0-9]){9})[0-9]{1,4}(?:\.[0-9]{1,3}){0,2}(?:[-+.]?(?:a|b|rc|dev|post)[0-9]{0,3})?")
 # Twelve random characters in LiveKit: seven digits in a row come up once in seventy thousand, in a telephone number always.
@@ -83,7 +91,7 @@ METADATA: Final[Mapping[str, Shape]] = {
     "client_media_windows": _COUNT,
     "client_quality_worst": _QUALITY,
     "consent": OneOf(frozenset({"granted", "refused", "not_asked"})),
-    "consent_version": _LABEL,
+    "consent_version": _TEXT_VERSION,
     "cost_unknown": Flag(),
     "cost_usd": _USD,
     "deployment": _LABEL,

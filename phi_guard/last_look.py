@@ -7,11 +7,16 @@ that a policy keeps by mistake is met like any other. A request that it cannot t
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
+import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 from phi_guard import envelope
 from phi_guard.detect.patterns import RULES, PatternDetector
@@ -34,6 +39,16 @@ _HEAD: Final = re.compile(
 _FORM: Final = re.compile(r"multipart/form-data; boundary=([0-9a-f]{32})")
 _SECRET: Final = frozenset({"x-api-key", "content-length", "content-type"})
 """Headers that are not read as text: our own key, and two that are checked by themselves."""
+
+_SAFE_MIN: Final = 6
+"""Digits of a safe text without an @: with fewer it could only hide a part of somebody's number."""
+_YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
+"""All that 45 CFR 164.514(b)(2)(i)(C) leaves of a date of birth may leave."""
+_UNPACKED_MAX: Final = 100_000
+"""Bytes of what was packed that are read."""
+_ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
+_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}){8,}(?![0-9A-Za-z])")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
 _Pairs: TypeAlias = list[tuple[str, object]]
 
@@ -72,8 +87,9 @@ class LastLook:
 
     def __init__(self, safe: Iterable[str] = ()) -> None:
         self._detector = PatternDetector(tuple(rule for rule in RULES if rule.name in NEVER))
-        longest_first = sorted({text.lower() for text in safe if text.strip()}, key=len, reverse=True)
-        self._safe = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if longest_first else None
+        kept = {text.strip().lower() for text in safe if "@" in text or sum(map(str.isdigit, text)) >= _SAFE_MIN}
+        longest_first = "|".join(map(re.escape, sorted(kept, key=len, reverse=True)))
+        self._safe = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)", re.IGNORECASE) if kept else None
 
     def look(self, request: Request) -> None:
         """Return if nothing in the request has the form of an identifier.
@@ -90,10 +106,68 @@ class LastLook:
         if met:
             raise LeakSeen(min(rule for rules in met.values() for rule in rules), {span for text in met for span in owners[text]})
 
+    def rules_in(self, value: object) -> frozenset[str]:
+        """The rules that a JSON value would meet on its way out, each value in it with its key; for trying a policy before it is live.
+
+        Args:
+            value: as ``json`` gives it.
+        """
+        return frozenset().union(*(self._rules_in(text) for text in _walk("", _json(json.dumps(value).encode()))))
+
     def _rules_in(self, text: str) -> set[str]:
-        if self._safe is not None:
-            text = self._safe.sub("\x1f", text)
-        return {part.removeprefix("patterns.") for found in self._detector.find(text) for part in found.source.split("+")}
+        return {
+            part.removeprefix("patterns.")
+            for form in _forms(text)
+            for found in self._detector.find(form)
+            if not self._is_safe(form, found.start, found.end)
+            for part in found.source.split("+")
+            if part != "patterns.birth_date" or not _YEAR.fullmatch(form, found.start, found.end)
+        }
+
+    def _is_safe(self, text: str, start: int, end: int) -> bool:
+        """Whether all that makes a finding one stands in safe texts. These are not taken out first: what is left would be no number."""
+        if self._safe is None:
+            return False
+        safe = [match.span() for match in self._safe.finditer(text)]
+        telling = [] if "@" in text[start:end] else [at for at in range(start, end) if text[at].isdigit()]
+        return all(any(a <= at < b for a, b in safe) for at in telling or range(start, end))
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A text as it stands and, where that differs, as whoever gets it would read it: escapes resolved, wide signs narrow, unpacked."""
+    yield text
+    plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text) if "\\u" in text else text
+    plain = unquote(plain, errors="ignore") if "%" in plain else plain
+    plain = html.unescape(plain) if "&" in plain else plain
+    plain = plain if plain.isascii() else _narrow(plain)
+    if plain != text:
+        yield plain
+    for packed in _BASE64.findall(plain):
+        bare = packed.rstrip("=").replace("-", "+").replace("_", "/")
+        if len(bare) % 4 != 1:
+            yield from _readable(base64.b64decode(bare + "=" * (-len(bare) % 4)))
+    for packed in _HEX.findall(plain):
+        yield from _readable(bytes.fromhex(packed))
+
+
+def _readable(data: bytes) -> Iterator[str]:
+    """What packed bytes say, where it is text: chance gives hardly ever text."""
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = zlib.decompressobj(31).decompress(data, _UNPACKED_MAX)
+        except zlib.error:
+            return
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return
+    if all(char.isprintable() or char.isspace() for char in text):
+        yield _narrow(text)
+
+
+def _narrow(text: str) -> str:
+    """Without what nobody sees, and each wide or ornate sign as the plain one."""
+    return "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
 
 
 def _around(request: Request) -> Iterator[str]:

@@ -76,7 +76,7 @@ def attach(
     Args:
         session: a LiveKit AgentSession.
         ctx: its JobContext, for the room's random id and for a last flush at shutdown; None in tests.
-        consent: ``granted``, ``refused`` or ``not_asked``.
+        consent: ``granted``, ``refused`` or ``not_asked``; any other word is taken for a refusal, and only skeletons leave.
         consent_version: which consent text was read out, such as ``recording-v2``.
         deployment: the model's deployment name, for its price; read from the model when empty.
         agent_version: the agent's own version.

@@ -120,6 +120,24 @@ VARIABLES: Final = (
         "unset it; it is read when livekit is imported, so start the agent again",
         safe=_NO,
     ),
+    Variable(
+        ("LK_DUMP_STACK_TRACES",),
+        "LiveKit writes a stuck job's tasks, with their exceptions' texts, to a file",
+        "unset it",
+        safe=("0", "false", "no"),
+    ),
+    Variable(
+        ("OPENAI_LOG",),
+        "OpenAI's client logs each request with its messages",
+        "unset it; LiveKit logs what fails all the same",
+        safe=("info",),
+    ),
+    Variable(
+        ("LIVEKIT_EVALS_VERBOSE", "LK_KEYTERMS_DEBUG"),
+        "LiveKit prints what was said and judged, or logs words out of it",
+        "unset it; it is read when livekit is imported, so start the agent again",
+        safe=("0",),
+    ),
     Variable(("LK_DUMP_TTS",), "LiveKit writes the agent's speech to disk", "unset it", safe=_NO),
 )
 """Facts: langsmith 0.15 (client.py, utils.py), livekit-agents 1.8.9 (telemetry, llm/_realtime/openai.py)."""

@@ -26,6 +26,7 @@ _watch: Final = ImportWatch(
     {
         livekit_doors.TRACES: livekit_doors.shut_traces,
         livekit_doors.SESSION: livekit_doors.shut_session,
+        livekit_doors.ROOM: livekit_doors.shut_room,
         livekit_doors.REALTIME: livekit_doors.shut_realtime,
         **{module: livekit_doors.shut_flag(flag) for module, flag in livekit_doors.DEBUG_FLAGS.items()},
         **langsmith_doors.CHANGES,
@@ -138,7 +139,9 @@ def _unloaded(what: str) -> tuple[State, str]:
 def _transcription() -> tuple[State, str]:
     if livekit_doors.captions_allowed:
         return "open", "transcripts go to everyone in the room, as asked (captions=True)"
-    return _session("no text goes to the room", "transcripts of both sides go to everyone in the room")()
+    return _livekit(
+        livekit_doors.ROOM, livekit_doors.room_is_shut, "no text goes to the room", "transcripts of both sides go to everyone in the room"
+    )()
 
 
 def _session(shut: str, ajar: str) -> Callable[[], tuple[State, str]]:

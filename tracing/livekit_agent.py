@@ -57,7 +57,7 @@ class Call:
         self.faults = 0
         self.media: Any = None
         self._recorder, self._probe, self._job = recorder, probe, job
-        self._consent, self._consent_version = consent if consent in CONSENTS else "not_asked", consent_version
+        self._consent, self._consent_version = consent if consent in CONSENTS else "refused", consent_version
         self._refused_until = 0
         self._deployment = deployment
         room_sid = _text(getattr(getattr(getattr(job, "job", None), "room", None), "sid", ""))

@@ -19,11 +19,13 @@ from tracing.import_watch import is_ours, mark
 
 TRACES: Final = "livekit.agents.telemetry.traces"
 SESSION: Final = "livekit.agents.voice.agent_session"
+ROOM: Final = "livekit.agents.voice.room_io.room_io"
 REALTIME: Final = "livekit.agents.llm._realtime.openai"
 
 DEBUG_FLAGS: Final = {
     "livekit.agents.llm._realtime.gpt_live": "lk_oai_debug",
     "livekit.agents.inference.llm": "lk_oai_debug",
+    "livekit.agents.evals.evaluation": "_evals_verbose",
     "livekit.agents.tts.tts": "lk_dump_tts",
     "livekit.agents.voice.keyterm_detection": "lk_keyterms_debug",
     "livekit.agents.voice.run_result": "lk_evals_verbose",
@@ -86,6 +88,27 @@ def shut_session(module: Any) -> None:
 def session_is_shut(module: Any) -> bool:
     """Whether that still holds."""
     return is_ours(module.AgentSession.start)
+
+
+def shut_room(module: Any) -> None:
+    """No text goes to the room, unless captions are allowed: not by a RoomIO that the agent makes and starts itself either."""
+    kind = module.RoomIO
+    make = kind.__init__
+    if is_ours(make):
+        return
+
+    @functools.wraps(make)
+    def make_silent(self: Any, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        if not captions_allowed:
+            self._options = dataclasses.replace(self._options, text_output=False)
+
+    kind.__init__ = mark(make_silent)
+
+
+def room_is_shut(module: Any) -> bool:
+    """Whether that still holds."""
+    return is_ours(module.RoomIO.__init__)
 
 
 def shut_realtime(module: Any) -> None:

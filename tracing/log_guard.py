@@ -1,22 +1,36 @@
 """The log records of LiveKit, LangSmith and asyncio without what a caller said: on their loggers, before any handler sees a record.
 
+So are those of the HTTP and model clients below them, which log whole requests at DEBUG. A logger made later is guarded as it is made.
 LiveKit logs tool arguments, transcripts and exceptions' texts, at WARNING and ERROR in production too; an observability handler on the
 root logger sends them on. The agent's own loggers are left as they are.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from tracing.import_watch import is_ours, mark
+
 WITHHELD: Final = "(withheld)"
 
-_NAMED: Final = ("livekit", "livekit.agents", "livekit.plugins.openai", "langsmith", "langsmith.client", "asyncio", "dtmf-inputs")
-_TREES: Final = ("livekit", "langsmith")
+_NAMED: Final = (
+    "livekit",
+    "livekit.agents",
+    "livekit.plugins.openai",
+    "langsmith",
+    "langsmith.client",
+    "asyncio",
+    "dtmf-inputs",
+    "openai",
+    "websockets",
+)
+_TREES: Final = ("livekit", "langsmith", "asyncio", "openai", "httpx", "httpcore", "websockets", "aiohttp")
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _KEPT: Final = frozenset(
@@ -58,17 +72,38 @@ _guard: Final = LogGuard()
 
 
 def install() -> None:
-    """Guard every such logger there is now; again for those made since. Installing twice guards once."""
-    names = [name for name in tuple(logging.root.manager.loggerDict) if name.split(".")[0] in _TREES]
-    for logger in (logging.root, *map(logging.getLogger, {*_NAMED, *names})):
-        if _guard not in logger.filters:
-            logger.filters.insert(0, _guard)
+    """Guard every such logger there is, and each that is made from now on, as it is made. Installing twice guards once."""
+    manager = logging.root.manager
+    if not is_ours(manager.getLogger):
+        manager.getLogger = mark(_guarding(manager.getLogger))  # type: ignore[method-assign]
+    for logger in (logging.root, *map(logging.getLogger, {*_NAMED, *_of_trees()})):
+        _guard_one(logger)
 
 
 def is_installed() -> bool:
-    """Whether every such logger there is now is guarded."""
-    names = [name for name, held in tuple(logging.root.manager.loggerDict.items()) if isinstance(held, logging.Logger)]
-    return all(_guard in logging.getLogger(name).filters for name in {*_NAMED, *(name for name in names if name.split(".")[0] in _TREES)})
+    """Whether every such logger there is now is guarded, and each that will be."""
+    return is_ours(logging.root.manager.getLogger) and all(_guard in logging.getLogger(name).filters for name in {*_NAMED, *_of_trees()})
+
+
+def _of_trees() -> list[str]:
+    held = tuple(logging.root.manager.loggerDict.items())
+    return [name for name, logger in held if isinstance(logger, logging.Logger) and name.split(".")[0] in _TREES]
+
+
+def _guard_one(logger: logging.Logger) -> None:
+    if _guard not in logger.filters:
+        logger.filters.insert(0, _guard)
+
+
+def _guarding(get: Callable[[str], logging.Logger]) -> Callable[[str], logging.Logger]:
+    # A filter on a logger is not asked for what its children log, so each child needs its own.
+    def get_guarded(name: str) -> logging.Logger:
+        logger = get(name)
+        if name.split(".", 1)[0] in _TREES:
+            _guard_one(logger)
+        return logger
+
+    return functools.wraps(get)(get_guarded)
 
 
 def _is_theirs(path: str) -> bool:

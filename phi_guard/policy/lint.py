@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from itertools import combinations
 from typing import Final, Literal, TypeAlias
 
-from phi_guard.policy import load_policy
+from phi_guard.policy import alarms, load_policy
 from phi_guard.policy.compiled import Moment, Number, Pattern, Policy, Rule, Shape
 from phi_guard.policy.examples import patterns_only
 from phi_guard.policy.lines import Sheet, quote, read
@@ -35,6 +35,7 @@ CODES: Final[Mapping[str, str]] = {
     "PG011": "the detectors are silenced where they find identifiers",
     "PG012": "a list is not used",
     "PG013": "a date is kept whatever is sent beside it",
+    "PG014": "a value that is sent would be taken for an identifier on its way out, and all telemetry would stop",
 }
 """Every code and what it is about."""
 
@@ -78,7 +79,7 @@ def lint(path: str | os.PathLike[str]) -> tuple[Finding, ...]:
         PolicyError: it cannot be loaded; that comes first.
     """
     policy, sheet = load_policy(path), read(path)
-    found = [*_rules(policy), *_names(policy), *_tools(policy), *_lists(sheet)]
+    found = [*_rules(policy), *_names(policy), *_tools(policy), *_lists(sheet), *_alarms(policy)]
     return tuple(sorted(found, key=lambda finding: (finding.line, finding.code, finding.path)))
 
 
@@ -231,6 +232,26 @@ def _entry(sheet: Sheet, place: tuple[str | int, ...], path: str, word: object) 
             "PG007", severity, sheet.line(place), path, f"{quote(word)} looks like {kind}", "every value of a list is sent in clear",
             "list only what belongs to the clinic; write staff with a title, such as Dr. Lee",
         )  # fmt: skip
+
+
+def _alarms(policy: Policy) -> Iterator[Finding]:
+    """What the relay's last look would stop: it turns the switch off for every agent on the host, until a person turns it on again."""
+    why = "the last look before sending knows no policy: at the first such value it turns telemetry off until a person turns it on"
+    for line, tool, rules in alarms.in_examples(policy):
+        yield Finding(
+            "PG014", "error", line, "examples", f"what this example of '{tool}' sends looks like an identifier ({', '.join(rules)})", why,
+            "redact that field, or write the value down as the clinic's own: in a list ({in: [...]}) or under safe_values",
+        )  # fmt: skip
+    named = {f"fields.{name}": rule for name, rule in policy.fields.items()}
+    ruled_by = {f"tools.{tool}.rules: {path}": rule for tool, rules in policy.tools.items() for path, rule in ruled(rules)}
+    for path, rule in {**named, **ruled_by}.items():
+        if rule.file or rule.action != "keep" or rule.shape is None:
+            continue
+        n, rules = alarms.in_shape(rule.field, rule.shape, policy.listed)
+        if n:
+            share = f"{n} of {alarms.DRAWN} values drawn by this shape look like an identifier ({', '.join(rules)})"
+            fix = "write the letters, the length or the prefix that only this value has, list the values ({in: [...]}), or redact the field"
+            yield Finding("PG014", "error", rule.line, path, share, why, fix)
 
 
 def _person(text: str) -> str:

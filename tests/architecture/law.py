@@ -169,6 +169,7 @@ SEES = {
     "generalise": ("policy.compiled",),
     "pseudonym": ("errors", "model"),
     "policy": ("errors", "model", "pseudonym"),
+    "policy.alarms": ("errors", "last_look"),
     "policy.examples": ("errors", "model", "detect.patterns", "redact"),
     "detect": ("errors", "model"),
     "known_forms": ("detect.vocabulary",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 
 import pytest
@@ -71,6 +72,9 @@ def test_a_guarded_agent_passes(run):
         ("LIVEKIT_OBSERVABILITY_URL", "http://127.0.0.1:1"),
         ("LK_OPENAI_DEBUG", "1"),
         ("LK_DUMP_TTS", "1"),
+        ("LK_DUMP_STACK_TRACES", "off"),
+        ("LIVEKIT_EVALS_VERBOSE", "1"),
+        ("OPENAI_LOG", "debug"),
     ],
 )
 def test_a_variable_that_opens_a_way_out_fails(run, name, value):
@@ -124,6 +128,107 @@ def test_what_opens_a_way_out_in_the_code_is_found(run, old, new, doors):
     for _, where in found:
         name, _, line = where.partition(":")
         assert where == "" or (name == "main.py" and lines[int(line) - 1].strip())
+
+
+START = "    await session.start("
+OTHERS = {
+    "another name": ("session", "s"),
+    "handed on": (START, "    go = session.start\n    await go("),
+    "a partial": (START, "    await functools.partial(session.start, record=True)("),
+    "getattr": (START, '    await getattr(session, "start")('),
+    "a wrapper of one's own": (START, "    await begin(session, "),
+    "a parameter": (
+        CLEAN[CLEAN.index("    session =") :],
+        "async def run(talk: AgentSession):\n    await talk.start(Agent(instructions=''))\n",
+    ),
+    "none at all": (CLEAN[CLEAN.index("    await session") :], ""),
+    "with": ("    session = AgentSession(", "    async with make() as talk:\n        await talk.start(Agent())\n    AgentSession("),
+}
+
+
+@pytest.mark.parametrize("style", OTHERS)
+def test_a_start_that_is_not_seen_to_be_shut_does_not_pass(run, style):
+    """What the text does not prove is a note: no door of the start's options is called shut, and none is called open."""
+    source = CLEAN.replace(*OTHERS[style])
+    assert source != CLEAN
+    if style == "another name":
+        source = source.replace("s = AgentSession(", "s = build(")
+    rows = json.loads(run(source=source).stdout)["rows"]
+    doors = ("livekit.recording", "livekit.session_host", "livekit.transcription")
+    assert {(row["door"], row["state"]) for row in rows if row["door"] in doors} == {(door, "NOTE") for door in doors}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "door", "state"),
+    [
+        ("room_options=tracing.room_options()", "room_options=OPTIONS", "livekit.transcription", "NOTE"),
+        ("room_options=tracing.room_options()", "room_options=ours.room_options()", "livekit.transcription", "NOTE"),
+        ("room=ctx.room, room_options=tracing.room_options()", "**room", "livekit.transcription", "NOTE"),
+        ("**tracing.start_options()", "**ours.start_options()", "livekit.recording", "FAIL"),
+        ("    session =", "    so = tracing.start_options()\n    so['record'] = True\n    session =", "livekit.recording", "PASS"),
+        ("tracing.harden(ctx)", "tracing.harden(ctx, captions=CAPTIONS)", "livekit.transcription", "NOTE"),
+        ("tracing.harden(ctx)", "tracing.harden(ctx, **options)", "livekit.transcription", "NOTE"),
+        ("vad=None", "vad=None, stt=STT", "livekit.gateway", "NOTE"),
+        ("vad=None", "**options", "livekit.gateway", "NOTE"),
+        ('azure_deployment="gpt-realtime"', "**options", "livekit.model_tracing", "NOTE"),
+        ("    session =", "    importlib.import_module('langsmith').Client()\n    session =", "langsmith.client", "FAIL"),
+        ("    session =", "    importlib.import_module(name)\n    session =", "langsmith.client", "NOTE"),
+        ("    session =", "    os.environ['LANGSMITH_TRACING'] = 'true'\n    session =", "source.environment", "FAIL"),
+        ("    session =", "    os.environ.setdefault('LK_OPENAI_DEBUG', LEVEL)\n    session =", "source.environment", "FAIL"),
+        ("    session =", "    os.environ['LANGSMITH_TRACING'] = 'false'\n    session =", "source.environment", "PASS"),
+        ("    session =", "    RoomIO(session, room=ctx.room)\n    session =", "livekit.transcription", "NOTE"),
+        ("async def entrypoint(ctx: JobContext)", "async def never()", "source.harden", "NOTE"),
+        ("async def entrypoint(ctx: JobContext)", "@server.rtc_session\nasync def begin(job)", "source.harden", "PASS"),
+    ],
+)
+def test_what_cannot_be_read_off_the_text_is_a_note(run, old, new, door, state):
+    """Options out of variables, functions of another module's, switches set in code, a harden() that nothing calls."""
+    assert old in CLEAN
+    rows = json.loads(run(source=CLEAN.replace(old, new)).stdout)["rows"]
+    assert {row["state"] for row in rows if row["door"] == door} == {state}
+
+
+def test_options_changed_before_they_are_given_are_not_ours(run):
+    """They were tracing.start_options() when they were made."""
+    source = CLEAN.replace("    session =", "    so = tracing.start_options()\n    so['record'] = True\n    session =")
+    source = source.replace("**tracing.start_options()", "**so")
+    assert [door for door, _ in failed(run(source=source))] == ["livekit.recording", "livekit.session_host"]
+
+
+def test_a_call_in_a_test_is_no_proof(run, tmp_path):
+    """What only a test calls does not run where callers are."""
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / "test_main.py").write_text("import tracing\ntracing.harden()\n", encoding="utf-8")
+    rows = json.loads(run(source=CLEAN.replace("    tracing.harden(ctx)\n", "")).stdout)["rows"]
+    assert [row["state"] for row in rows if row["door"] == "source.harden"] == ["NOTE"]
+
+
+def test_no_file_stops_it_and_none_is_quoted(run, tmp_path):
+    """Binary, endless, looping, nested beyond reason, in another code page, a pipe, with a name that is no text: told, never raised."""
+    agent = tmp_path / "agent"
+    agent.mkdir()
+    said = "Zqxjkvorn"
+    for name, content in {
+        "binary.py": bytes(range(256)) * 20, "page.py": f"x = '{said}é'\n".encode("latin-1"), "cookie.py": b"# coding: nope\n",
+        "deep.py": b"x=" + b"(" * 3000, "signs.py": b"x=" + b"-" * 50_000 + b"1", "sum.py": b"x=" + b"+".join([b"1"] * 20_000),
+        "dots.py": b"x" + b".a" * 20_000 + b"()", "calls.py": b"f" + b"()" * 5_000, "long.py": b"x=1\n" * 600_000,
+        "broken.py": f"x = '{said}' '{said}\n".encode(), "escape.py": f"x = '{said} \\d' is 1\n".encode(),
+    }.items():  # fmt: skip
+        (agent / name).write_bytes(content)
+    (agent / "loop").symlink_to(agent)
+    (agent / "a.py").symlink_to(agent / "b.py")
+    (agent / "b.py").symlink_to(agent / "a.py")
+    (agent / "zero.py").symlink_to("/dev/zero")
+    os.mkfifo(agent / "pipe.py")
+    (agent / "cookie.py").rename(os.fsdecode(os.fsencode(agent) + b"/co\xffkie.py"))
+    for args in ((), ("--format", "table")):
+        done = run(*args, source=CLEAN)
+        assert done.exception is None
+        assert said not in done.output
+    told = CliRunner().invoke(doctor, ["--source", str(agent)], standalone_mode=False)
+    unread = [line for line in told.output.splitlines() if "source.unread" in line]
+    assert len(unread) == 14  # all but escape.py and main.py
+    assert said not in told.output
 
 
 def test_aliases_and_attributes_are_followed(run):

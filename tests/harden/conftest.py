@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -106,25 +107,38 @@ def collector():
     held.thread.join(10)
 
 
-@pytest.fixture
-def probe(collector, tmp_path):
-    """Run one of `probes` in a process of its own, hardened or not; gives what it told."""
+@pytest.fixture(scope="session")
+def warm():
+    """The process that probes are forked from."""
+    command = [sys.executable, str(Path(__file__).with_name("warm.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        yield process
+        process.stdin.close()
 
-    def run(name, *, hardened, **environment):
+
+@pytest.fixture
+def probe(collector, tmp_path, request):
+    """Run one of `probes` in a process of its own, hardened or not; gives what it told. A ``fresh`` one has loaded nothing before."""
+
+    def run(name, *, hardened, fresh=False, **environment):
         collector.requests.clear()
         known = {
             key: value for key, value in os.environ.items() if not key.startswith(("LANGSMITH", "LANGCHAIN", "LIVEKIT", "LK_", "OTEL"))
         }
-        command = [sys.executable, str(Path(__file__).with_name("probes.py")), name, "on" if hardened else "off", collector.url]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=90,
-            check=False,
-            env={**known, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **environment},
-        )
+        known |= {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **environment}
+        arguments = [name, "on" if hardened else "off", collector.url]
+        if not fresh:
+            process = request.getfixturevalue("warm")
+            asked = {"arguments": arguments, "environment": known, "directory": str(tmp_path)}
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            ready, _, _ = select.select([process.stdout], [], [], 90)
+            assert ready, "the probe does not end"
+            assert json.loads(process.stdout.readline()) == [0], (tmp_path / "stderr").read_text()[-3000:]
+            return json.loads((tmp_path / "stdout").read_text().splitlines()[-1])
+        command = [sys.executable, str(Path(__file__).with_name("probes.py")), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=90, check=False, env=known)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 

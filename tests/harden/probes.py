@@ -208,6 +208,8 @@ def logs():
         outcome = await play(attach=lambda session, ctx: _attach(session, records))
         plugin.error("failed for '%s'", SAID)
         plugin.error(f"failed for '{SAID}'")  # as LiveKit does
+        for later in ("livekit.plugins.loaded_late", "langsmith.loaded_late", "openai.loaded_late"):  # after the session's start
+            logging.getLogger(later).error("late %s", SAID)
         return outcome.unanswered, records
 
     unanswered, records = asyncio.run(main())
@@ -339,22 +341,28 @@ def room():
     told = {"asked": _seen_in_room({"room_options": modern, "record": True, "session_host": True})}
     if HARDENED:
         told["legacy"] = _seen_in_room(legacy)
+        told["by_hand"] = _seen_in_room({}, by_hand=modern)
         harden(captions=True)
         told["captions"] = _seen_in_room({"room_options": modern})
     return told
 
 
-def _seen_in_room(options):
+def _seen_in_room(options, *, by_hand=None):
     held = _Room()
     held.remote_participants["caller"] = _participant("caller")
-    linked = set()
+    linked, made = set(), []
 
     def watch(session, _):
-        session.on("conversation_item_added", lambda _: linked.add(session.room_io._options.participant_identity))
+        if by_hand is not None:  # the agent makes and starts its own
+            from livekit.agents.voice.room_io import RoomIO
+
+            made.append(RoomIO(session, room=held, options=by_hand))
+            made.append(asyncio.ensure_future(made[0].start()))
+        session.on("conversation_item_added", lambda _: linked.add((made[0] if made else session.room_io)._options.participant_identity))
 
     async def main():
         with job(real=False, recording=False) as ctx:
-            outcome = await play(ctx=ctx, attach=watch, start_options={"room": held, **options})
+            outcome = await play(ctx=ctx, attach=watch, start_options=options if by_hand is not None else {"room": held, **options})
             return outcome, (Path(ctx.session_directory) / "audio.ogg").exists()
 
     outcome, audio = asyncio.run(main())

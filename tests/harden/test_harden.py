@@ -42,7 +42,14 @@ def test_livekits_spans_reach_no_provider(probe, collector, cloud):
 def test_log_records_hold_nothing_that_was_said(probe):
     """With LK_OPENAI_DEBUG set at import too; levels, classes and counts stay, as do the agent's own records and the tracer's eyes."""
     before = probe("logs", hardened=False, LK_OPENAI_DEBUG="1")
-    told = {"executing tool", "conversation_item_added", "exception occurred while executing tool", "<<<", "failed for 'Zqxjkvorn'"}
+    told = {
+        "executing tool",
+        "conversation_item_added",
+        "exception occurred while executing tool",
+        "<<<",
+        "failed for 'Zqxjkvorn'",
+        "late Zqxjkvorn",
+    }
     assert told <= set(before["saying"])
     assert any(line.startswith("Task exception was never retrieved") for line in before["saying"])
     assert any("in a helper" in line for line in before["saying"])
@@ -60,7 +67,7 @@ def test_the_room_sees_no_transcript_and_no_session(probe):
     assert before == {"unanswered": 0, "topics": ["lk.agent.session", "lk.transcription"], "user_text": True, "audio": True}
     after = probe("room", hardened=True)
     silent = {"unanswered": 0, "topics": [], "user_text": False, "audio": False}
-    assert (after["asked"], after["legacy"]) == (silent, silent)
+    assert (after["asked"], after["legacy"], after["by_hand"]) == (silent, silent, silent)
     assert after["captions"] == {"unanswered": 0, "topics": ["lk.transcription"], "user_text": True, "audio": False}
 
 
@@ -115,7 +122,7 @@ def test_the_doors_say_how_they_stand(probe):
     states = {name: state for name, (state, _) in before["doors"].items()}
     assert {name for name in SHUT_BY_US if states[name] != "open"} == set()
     assert "LK_DUMP_TTS" in before["doors"]["environment"][1]
-    after = probe("twice", hardened=True, **opens)
+    after = probe("twice", hardened=True, fresh=True, **opens)
     states = {name: state for name, (state, _) in after["doors"].items()}
     assert {name for name in SHUT_BY_US if states[name] != "shut"} == set()
     assert after["environment"] == {"LANGSMITH_TRACING": "false", "LANGSMITH_RUNS_ENDPOINTS": None, "LK_DUMP_TTS": None}

@@ -207,3 +207,24 @@ def test_a_tool_that_the_model_made_up_is_seen():
     (tool,) = records.of(ToolCall)
     assert (tool.tool, tool.status, tool.error_message, tool.output, call.faults) == ("no_such_tool", "error", "tool_raised", "", 0)
     assert outcome.unanswered == 0
+
+
+@pytest.mark.parametrize("word", ["Refused", "no", "declined", "", None, True])
+def test_a_word_that_is_no_consent_is_a_refusal(word):
+    """A misspelt refusal must not be taken for a caller who was never asked."""
+    records = Records()
+    call = tracing.attach(Silent(), consent=word, recorder=records)
+    call.detach()
+    assert [record.consent for record in records.of(Consent)] == ["refused"]
+
+
+class Silent:
+    """A session that says nothing."""
+
+    llm = None
+
+    def on(self, name, take):
+        pass
+
+    def off(self, name, take):
+        pass

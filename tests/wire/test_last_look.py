@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import gzip
 import json
 import random
 import string
+import urllib.parse
 from dataclasses import replace
 
 import msgspec
@@ -208,6 +211,68 @@ def test_every_place_a_run_has_is_looked_at(gate, place):
         assert LEAKS[rule] not in str(told.value)
 
 
+def _identifier(draw):
+    """An identifier of nobody's, in one of the ways people write it."""
+    digits = "".join(draw.choices(string.digits, k=7))
+    three, four = digits[:3], digits[3:]
+    who = "".join(draw.choices(string.ascii_lowercase, k=draw.randint(2, 9)))
+    return draw.choice(
+        [
+            f"+41 79 {three} {four[:2]} {four[2:]}", f"+4179{digits}", f"079 {three} {four[:2]} {four[2:]}", f"(617) 555-{four}",
+            f"617-555-{four}", f"617.555.{four}", f"+1 617 555 {four}", f"+44 7700 {digits[:6]}",
+            f"{who}@clinic.example", f"{who}.byron+x@mail.{who}.org", f"{who.upper()}@CLINIC.EXAMPLE",
+            f"{draw.randint(100, 665)}-{draw.randint(10, 99)}-{draw.randint(1000, 9999)}",
+            f"{draw.randint(900, 999)}-{draw.randint(70, 88)}-{draw.randint(1000, 9999)}",
+        ]
+    )  # fmt: skip
+
+
+def test_whatever_has_the_form_of_an_identifier_is_met_wherever_it_stands(gate):
+    """Four hundred drawn at random, with words around them or without, each in a place drawn at random."""
+    draw = random.Random(20_270_316)
+    around = ("{}", "call {} please", "{}.", "({})", "Tel:{}", "il a dit {}, je crois", "x {}\nthen more")
+    run = msgspec.json.decode(cleared_call(gate)[0][3].body)
+    missed = []
+    for _ in range(400):
+        place, value = draw.choice(PLACES), draw.choice(around).format(_identifier(draw))
+        (request,) = caught([gate._mint("span", "voice_session", put(run, place, value), ())])
+        try:
+            LastLook().look(request)
+        except LeakSeen:
+            continue
+        missed.append((place, value))
+    assert missed == []
+
+
+MAIL = LEAKS["email"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ada.byron\uff20clinic.example",
+        "\uff10\uff17\uff19 \uff15\uff15\uff15 \uff10\uff11 \uff12\uff13",
+        "+\u0664\u0661 \u0667\u0669 555 01 23",
+        "ada.byron\u200b@clinic.example",
+        urllib.parse.quote(MAIL),
+        urllib.parse.quote(LEAKS["phone"]),
+        "ada.byron&#64;clinic.example",
+        '{"a": "ada.byron\\u0040clinic.example"}',
+        base64.b64encode(MAIL.encode()).decode(),
+        "see " + base64.urlsafe_b64encode(b"write to " + MAIL.encode()).decode().rstrip("=") + " there",
+        base64.b64encode(gzip.compress(b"ring " + LEAKS["phone"].encode())).decode(),
+        MAIL.encode().hex(),
+        LEAKS["ssn"].encode().hex().upper(),
+    ],
+)
+def test_a_disguise_is_seen_through(gate, value):
+    """Wide and foreign signs, escapes of JSON, of addresses and of HTML, base64, gzip and hexadecimal: whoever gets it reads it too."""
+    run = msgspec.json.decode(cleared_call(gate)[0][3].body)
+    (request,) = caught([gate._mint("span", "voice_session", put(run, "deep", value), ())])
+    with pytest.raises(LeakSeen):
+        LastLook().look(request)
+
+
 @pytest.mark.parametrize(("number", "key"), [(41_795_550_123, "phone"), (4_111_111_111_111_111, "n"), (987_654_320, "ssn")])
 def test_a_number_that_is_an_identifier_is_met_too(gate, number, key):
     """JSON has numbers without quotation marks, and the key beside one says what it is."""
@@ -292,6 +357,33 @@ def test_the_clinics_own_number_may_be_known(gate):
                 look.look(request)
         else:
             look.look(request)
+
+
+@pytest.mark.parametrize(
+    ("safe", "note"),
+    [
+        (["1", "2", "3", "4", "5"], "+41 79 555 01 23"),  # a list of marks out of five
+        (["2027"], "+1 617 555 2027"),
+        (["555 01 23"], "+41 79 555 01 23"),
+        (["info@clinic.example"], "ada.info@clinic.example"),
+        (["clinic.example"], MAIL),
+    ],
+)
+def test_what_is_safe_hides_nothing_around_it(gate, safe, note):
+    """A value of a list may be a part of somebody's number; only what stands in it as a whole is no one's."""
+    run = msgspec.json.decode(cleared_call(gate)[0][3].body)
+    (request,) = caught([gate._mint("span", "voice_session", put(run, "input", note), ())])
+    with pytest.raises(LeakSeen):
+        LastLook(safe).look(request)
+
+
+@pytest.mark.parametrize("shipped_policy", ["clinic.yaml", "safe_harbor.yaml"])
+def test_what_a_shipped_policy_promises_to_send_does_not_stop_its_telemetry(shipped_policy):
+    """Each example's sends, as the relay's own look would read it; a year of birth alone is what Safe Harbor leaves."""
+    policy = load_policy(shipped(shipped_policy))
+    look = LastLook(policy.listed)
+    assert [(example.line, rules) for example in policy.examples if (rules := look.rules_in(example.sends))] == []
+    assert (look.rules_in({"dob": "1958"}), look.rules_in({"dob": "03/1958"})) == (frozenset(), {"birth_date"})
 
 
 def test_each_rule_it_names_is_there():
