@@ -1,12 +1,50 @@
-"""Which tests nothing else may run beside: they measure time, or play as many calls as the machine has room for."""
+"""What every test stands on: no key, endpoint or switch of the machine reaches a test, and no socket leaves it."""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from pathlib import Path
 
 import pytest
 
-ALONE = ("matrix/", "room/", "cli/test_bench_overhead.py", "tracing/test_turn_rules_played.py")
+_OURS = ("LANG", "LIVEKIT", "AZURE", "OPENAI", "PHI_GUARD", "SLACK", "OTEL", "NO_COLOR", "FORCE_COLOR")
+_real_connect = socket.socket.connect
+
+
+# A shell that runs us in the background has Ctrl-C ignored, and what is ignored stays so in every process a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch, tmp_path):
+    """Wipe the variables that steer us, and give each test its own runtime directory."""
+    for name in list(os.environ):
+        if name.startswith(_OURS) and name not in {"LANG", "LANGUAGE"}:
+            monkeypatch.delenv(name)
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("PHI_GUARD_RUNTIME_DIR", str(runtime))
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch):
+    """Refuse any connection that is not to this machine."""
+
+    def connect(self, address):
+        host = address[0] if isinstance(address, tuple) else ""
+        if host and host not in {"127.0.0.1", "::1", "localhost"}:
+            msg = f"a test tried to reach {host}"
+            raise PermissionError(msg)
+        return _real_connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+# Which tests nothing else may run beside: they measure time, or play as many calls as the machine has room for.
+ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py", "tracing/test_turn_rules_played.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at

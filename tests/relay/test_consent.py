@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import msgspec
 import pytest
@@ -58,6 +59,14 @@ def send(intake, records, number=1, offered=100):
 def with_consent(records, opening, closing=None):
     told = {Consent: opening, GuardrailClosed: closing or opening}
     return [msgspec.structs.replace(one, consent=told[type(one)]) if type(one) in told else one for one in records]
+
+
+def without_consent(records):
+    return [one for one in records if not isinstance(one, Consent | GuardrailClosed)]
+
+
+def fails():
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def seen(intake):
@@ -125,12 +134,49 @@ def test_a_relay_that_ends_in_between_opens_no_hole(tmp_path):
 
 def test_a_consent_that_never_comes_withholds(intake, monkeypatch):
     """Dropped by the agent, say, or gone with an outbox: nobody knows, so nothing is told."""
-    records = [one for one in call_records(tools=2) if not isinstance(one, Consent | GuardrailClosed)]
-    assert not send(intake, records)
+    records = without_consent(call_records(tools=2))
+    assert not send(intake, records, 2)  # the first may have been sent to a relay before this one
     monkeypatch.setattr(intake_module, "HOLD_S", -1.0)
-    assert send(intake, records)
+    assert send(intake, records, 2)
     assert all_bare(seen(intake))
     assert intake.gate._detector.looks == 0
+
+
+def test_a_call_without_a_consent_does_not_hold_up_the_others(intake):
+    """All batches before it are stored, so its consent never comes: what is beside it and behind it is stored and acknowledged at once."""
+    lost, other = without_consent(call_records(tools=2)), call_records(tools=1)
+    assert send(intake, [*lost, *other])
+    bare = [body["extra"]["metadata"].get("withheld") for _, body in seen(intake) if body["trace_id"] == lost[0].call]
+    assert bare.count("consent_refused") == len(lost) - 2
+    assert not [body for _, body in seen(intake) if body["trace_id"] == other[0].call and "withheld" in body["extra"]["metadata"]]
+
+
+def test_a_batch_that_could_not_be_stored_may_tell_the_consent(intake, monkeypatch):
+    """The disk was full when it came; and likewise one that was never seen, where a later one was."""
+    records = call_records(tools=2)
+    with monkeypatch.context() as full:
+        full.setattr(intake.outbox, "writing", fails)
+        with pytest.raises(sqlite3.OperationalError):
+            send(intake, records[:2], 1)
+    assert not send(intake, records[2:], 2)
+    assert send(intake, records[:2], 1)
+    assert send(intake, records[2:], 2)
+    late = call_records(tools=1)
+    assert not send(intake, late[2:], 4)
+    assert send(intake, late[:2], 3)
+    assert send(intake, late[2:], 4)
+    assert not any("withheld" in body["extra"]["metadata"] for _, body in seen(intake))
+
+
+def test_a_damaged_outbox_does_not_take_the_consents_with_it(intake):
+    """What the calls that go on consented to is known to the relay itself."""
+    told, refused = call_records(tools=1), with_consent(call_records(tools=1), "refused")
+    send(intake, [*told[:2], *refused[:2]], 1)
+    with intake.outbox.writing():
+        intake.outbox.base.db.execute("DELETE FROM calls")
+    assert send(intake, [*told[2:], *refused[2:]], 2)
+    bare = {body["trace_id"] for _, body in seen(intake) if "withheld" in body["extra"]["metadata"]}
+    assert bare == {refused[0].call}
 
 
 def test_a_refusal_at_the_end_takes_back_what_waits(intake):

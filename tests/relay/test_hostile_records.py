@@ -150,9 +150,10 @@ def test_a_long_look_at_a_text_keeps_nobody_from_the_outbox(intake):
 )
 def test_bytes_that_are_no_message_are_counted_and_let_go(intake, data):
     """The socket is open to every process of this user."""
-    assert intake.take(data) is None
+    assert intake.read(data) is None
+    assert intake.answer(data, intake.outbox) is None
     assert intake.refused == 1
-    assert msgspec.msgpack.decode(intake.take(encode(Ask())), type=Answer).refused == 1
+    assert msgspec.msgpack.decode(intake.answer(encode(Ask()), intake.outbox), type=Answer).refused == 1
 
 
 def test_an_opening_of_another_version_does_not_stop_the_relay(intake):

@@ -260,7 +260,7 @@ MAIL = LEAKS["email"]
         '{"a": "ada.byron\\u0040clinic.example"}',
         base64.b64encode(MAIL.encode()).decode(),
         "see " + base64.urlsafe_b64encode(b"write to " + MAIL.encode()).decode().rstrip("=") + " there",
-        base64.b64encode(gzip.compress(b"ring " + LEAKS["phone"].encode())).decode(),
+        base64.b64encode(gzip.compress(b"ring " + LEAKS["phone"].encode(), mtime=0)).decode(),
         MAIL.encode().hex(),
         LEAKS["ssn"].encode().hex().upper(),
     ],

@@ -31,11 +31,10 @@ from tracing.cost import Pricing, load_pricing
 from tracing.relay import log
 from tracing.relay.clock import Hands
 from tracing.relay.database import put_aside
+from tracing.relay.desk import Desk, kind_of
 from tracing.relay.intake import Intake
 from tracing.relay.log import say
 from tracing.relay.outbox import Limits, Outbox, OutboxUnusable
-from tracing.relay.presence import LOST_S
-from tracing.relay.retention import tidy
 from tracing.relay.shipper import Shipper
 from tracing.relay.tenure import holding
 from tracing.settings import SOCKET, Settings, read_settings
@@ -47,12 +46,8 @@ HERE: Final = "relay"
 DRAIN_S: Final = 5.0
 PATIENCE_S: Final = DRAIN_S + 60.0
 """How long a relay under other settings may take to stop: it drains, or it is still loading its models."""
-LOOK_S: Final = 1.0
-"""How often the relay looks for agents that are gone; a turn of its loop that takes longer means that it was away itself."""
 WAITING_MAX: Final = 16
-"""Messages of one agent that wait in the relay's memory; the rest wait where they are."""
-TIDY_S: Final = 60.0
-"""How often the outbox forgets what is past its time and gives room back, and the log is looked at."""
+"""Messages of one agent that wait inside zmq."""
 _TOLD: Final = ("disclosures.jsonl", "disclosures.head", "alerts.jsonl", "alerts.jsonl.1")
 _KEY: Final = "seal.key"
 _OUTBOX: Final = "outbox.sqlite3"
@@ -126,41 +121,22 @@ def _serve(settings: Settings) -> None:
     socket.bind(settings.address)
     (settings.runtime / SOCKET).chmod(0o600)
     say(f"serving policy {gate.digest} fault {fault or 'none'}")
+    ended = False
+    answers = Outbox(path)
     try:
-        _listen(socket, intake, settings.runtime, stopping)
+        ended = Desk(socket, context, intake, answers, settings.runtime).listen(lambda: bool(stopping))
     finally:
         shipper.stop(DRAIN_S)
         socket.close()
-        context.term()
-        outbox.close()
+        answers.close()
+        if ended:
+            context.term()
+            outbox.close()
         say("stopped")
-
-
-def _listen(socket: zmq.Socket[bytes], intake: Intake, runtime: Path, stopping: list[int]) -> None:
-    """Take what comes until told to stop. What cannot be stored now is not acknowledged, so that it comes again."""
-    now = looked = tidied = told = time.monotonic()
-    while not stopping:
-        began, now = now, time.monotonic()
-        try:
-            if socket.poll(100):
-                peer, data = socket.recv_multipart()[:2]
-                reply = intake.take(data)
-                if reply is not None:
-                    socket.send_multipart([peer, reply])
-            if now - began > LOOK_S:
-                looked = now + LOST_S  # we were away, not the agents: they get their time to be heard first
-            elif now - looked > LOOK_S and not socket.poll(0):
-                intake.end_lost(now)
-                looked = now
-            if now - tidied > TIDY_S:
-                tidied = now
-                log.bound(runtime)
-                tidy(intake.outbox, HERE)
-        except Exception as fault:  # noqa: BLE001  # a full disk, say; a relay that ends here would stop every agent's telemetry
-            if told <= now:
-                say(f"cannot store what comes ({_kind_of(fault)}): it stays with the agents and comes again")
-                told = now + 60.0
-            time.sleep(0.1)
+    if not ended:
+        # Detectors are in the middle of a long text, and taking an interpreter down around them crashes. What they had is not acknowledged.
+        (settings.runtime / SOCKET).unlink(missing_ok=True)
+        os._exit(0)
 
 
 def _keep_private(settings: Settings) -> None:
@@ -188,14 +164,10 @@ def _open_outbox(path: Path, limits: Limits, stopping: list[int]) -> Outbox | No
                 return Outbox(path, limits)
         except (sqlite3.Error, OSError) as fault:
             if not told:
-                say(f"cannot open the outbox ({_kind_of(fault)}): records stay with the agents until it can be")
+                say(f"cannot open the outbox ({kind_of(fault)}): records stay with the agents until it can be")
                 told = True
             time.sleep(1.0)
     return None
-
-
-def _kind_of(fault: Exception) -> str:
-    return str(getattr(fault, "sqlite_errorname", "") or type(fault).__name__)
 
 
 def _open_gate(settings: Settings) -> tuple[Gate, str, frozenset[str]]:

@@ -90,7 +90,8 @@ class Database:
             self.path.touch(mode=0o600, exist_ok=True)
             self._file: tuple[int, int] | None = None
             file = _file_of(self.path)
-            db = sqlite3.connect(self.path, isolation_level=None, timeout=10.0)
+            # Made by one thread and used by another afterwards; never by two at a time.
+            db = sqlite3.connect(self.path, isolation_level=None, timeout=10.0, check_same_thread=False)
             try:
                 clock = self._prepare(db, check=check)
             except sqlite3.DatabaseError as fault:
@@ -177,6 +178,20 @@ class Database:
         except sqlite3.DatabaseError as fault:
             self.heal(fault)
             raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Several readings of one moment."""
+        with self.reading():
+            if self._busy:
+                yield
+                return
+            self.db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):  # a fault may have ended it already
+                    self.db.execute("ROLLBACK")
 
     def renew(self) -> None:
         """Go over to the file that now lies at the path, where ours was put aside or deleted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,14 +32,15 @@ from tracing.record import (
 )
 from tracing.relay.ledger import read_ledger
 from tracing.relay.messages import Answer, Ask
+from tracing.relay.order import Order
 from tracing.relay.outbox import QUOTA, Outbox
 from tracing.relay.presence import LOST_S
 from tracing.relay.span import cost_of, is_billed, op_of, payload_of, tokens_of
 
 HOLD_S: Final = 20.0
-"""How long a record may wait for its call's consent: a batch that is not acknowledged comes again every few seconds, in its order."""
+"""How long a record may wait for its call's consent, while a batch of its agent that came before is not stored yet."""
 HELD_MAX: Final = 10_000
-"""Calls of which that is remembered at once; of any more, what comes without a consent is withheld at once."""
+"""Calls of which that is remembered at once; of any more, what comes without a consent is withheld at once. Likewise consents."""
 MAY_TELL: Final = frozenset({"granted", "not_asked"})
 """With any other consent, also one that is no word of ours, a call's spans go out as skeletons."""
 _NOT_OURS: Final = (msgspec.MsgspecError, IndexError, OverflowError, RecursionError, UnicodeError)
@@ -84,11 +85,14 @@ class Intake:
     fault: str = ""
     refused: int = 0
     _held: dict[str, float] = field(default_factory=dict)
+    _heard: dict[str, str] = field(default_factory=dict)
+    _order: Order = field(default_factory=Order)
+    _more_to_come: bool = False
     _room: bool = True
     _room_for_new: bool = True
 
     def take(self, data: bytes) -> bytes | None:
-        """Handle one message.
+        """Store one batch.
 
         Returns:
             What to send back, or None. A batch is acknowledged only after each of its records is committed.
@@ -96,17 +100,28 @@ class Intake:
         Raises:
             sqlite3.Error: nothing can be stored now; the batch is not acknowledged and comes again.
         """
-        try:
-            batch = _decode_batch(data)
-        except _NOT_OURS:
-            return self._answer(data)
-        self.outbox.presence.hear(batch.sender, batch.open_calls, time.monotonic())
+        batch = self.read(data)
+        if batch is None:
+            return None
+        self._more_to_come = bool(batch.number) and self._order.hear(batch.sender, batch.number, time.monotonic())
         records = [self._decode(raw) for raw in batch.records]
         outcomes = self._look_ahead(batch, records)
         with self._writing(batch):
             self._room, self._room_for_new = self.outbox.has_room(for_new=False), self.outbox.has_room(for_new=True)
             taken = [self._take(batch, n, record, outcomes.get(n)) for n, record in enumerate(records)]
-        return _encode(Ack(number=batch.number)) if batch.number and all(taken) else None
+        if not batch.number or not all(taken):
+            return None
+        self._order.store(batch.sender, batch.number)
+        return _encode(Ack(number=batch.number))
+
+    def read(self, data: bytes) -> Batch | None:
+        """Hear who speaks, and of which calls; None for what is no batch. On any thread, whatever `take` is at."""
+        try:
+            batch = _decode_batch(data)
+        except _NOT_OURS:
+            return None
+        self.outbox.presence.hear(batch.sender, batch.open_calls, time.monotonic())
+        return batch
 
     def _look_ahead(self, batch: Batch, records: list[AnyRecord | None]) -> dict[int, Outcome]:
         """The outcomes of those records that detectors must look at: that may take seconds, and the outbox is not locked meanwhile."""
@@ -118,7 +133,7 @@ class Intake:
         said = {record.call: record.consent for record in records if isinstance(record, Consent)}
         outcomes: dict[int, Outcome] = {}
         for n, record in tools:
-            consent = self.outbox.consent(record.call) or said.get(record.call, "")
+            consent = self._consent_of(record.call) or said.get(record.call, "")
             if consent in MAY_TELL and not self.outbox.root_dropped(record.call) and not self.outbox.holds(record.id, op_of(record)):
                 try:
                     outcomes[n] = self._clear(record)
@@ -149,18 +164,31 @@ class Intake:
             self.outbox.heard(batch.sender, batch.offered, batch.dropped, batch.acked)
             yield
 
-    def _answer(self, data: bytes) -> bytes | None:
+    def answer(self, data: bytes, outbox: Outbox) -> bytes | None:
+        """Answer who asks how the relay is; None for what is no question.
+
+        Args:
+            data: a message that is no batch.
+            outbox: the same outbox, of the thread that calls.
+        """
         try:
             _decode_ask(data)
-            ledger = read_ledger(self.outbox, self.here)
+            ledger = read_ledger(outbox, self.here)
             return _encode(Answer(ledger=ledger, state=self.state(), fault=self.fault, policy=self.gate.digest, refused=self.refused))
         except _NOT_OURS:
             self.refused += 1
             return None
 
-    def end_lost(self, now: float) -> None:
-        """End the trace of every open call whose agent is gone."""
+    def end_lost(self, now: float, waiting: Collection[str] = ()) -> None:
+        """End the trace of every open call whose agent is gone.
+
+        Args:
+            now: steady time.
+            waiting: agents of whom something has come that is not stored yet: perhaps the end of the call.
+        """
         for call, sender, opening, guardrail in self.outbox.open_calls():
+            if sender in waiting:
+                continue
             all_told = self.outbox.missing(sender) <= 0
             if not self.outbox.presence.is_lost(call, sender, all_told=all_told, now=now):
                 continue
@@ -219,12 +247,15 @@ class Intake:
     def _may_tell(self, record: AnyRecord, sender: str) -> bool | None:
         """Whether the call's person lets its spans be told; None where that may yet be heard.
 
-        A recorder tells a call's consent before anything else of it. Where something came first, a batch before this one waits to come
-        again: for so long this one waits too. Whose consent never comes, that call's spans are withheld.
+        A recorder tells a call's consent before anything else of it. Where something came first, a batch before this one may wait to come
+        again: for so long this one waits too. Where none does, the consent never comes, and the call's spans are withheld at once: the
+        agent's other calls must not wait behind it.
         """
-        consent = self.outbox.consent(record.call)
+        consent = self._consent_of(record.call)
         if consent or sender == self.here:
             return consent in MAY_TELL
+        if not self._more_to_come:
+            return False
         now = time.monotonic()
         if now - self._held.setdefault(record.call, now) <= HOLD_S and len(self._held) <= HELD_MAX:
             return None
@@ -232,12 +263,21 @@ class Intake:
             del self._held[next(iter(self._held))]
         return False
 
+    def _consent_of(self, call: str) -> str:
+        """What the call's person consented to; empty where nothing was heard. A damaged outbox may have forgotten, we have not."""
+        return self.outbox.consent(call) or self._heard.get(call, "")
+
     def _note_consent(self, record: AnyRecord) -> None:
         """Remember what was consented to; what waits of a call whose person refuses now goes out without its content."""
         if not isinstance(record, Consent | GuardrailClosed):
             return
         consent = record.consent if record.consent in MAY_TELL else "refused"
         self._held.pop(record.call, None)
+        if self._heard.pop(record.call, "") == "refused":
+            consent = "refused"
+        self._heard[record.call] = consent
+        if len(self._heard) > HELD_MAX:
+            del self._heard[next(iter(self._heard))]
         self.outbox.note_consent(record.call, consent, _encode(_shaped(record)) if isinstance(record, Consent) else None)
         if consent == "refused":
             for seq, kind, name, body in self.outbox.waiting(record.call):

@@ -47,6 +47,11 @@ def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledg
         made_here: the sender under which the relay counts operations it made itself.
         call: for one call alone; then ``offered`` counts what has arrived of it.
     """
+    with outbox.base.snapshot():
+        return _read(outbox, made_here, call)
+
+
+def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
     delivered = withheld = stored = 0
     dropped: dict[str, int] = {}
     for state, reason, why, n in outbox.counts(call):

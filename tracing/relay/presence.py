@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -21,6 +22,7 @@ class Presence:
     """What was heard since this relay began."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # one thread hears, another looks who is gone
         self._began = time.monotonic()
         self._heard: dict[str, float] = {}
         self._named: dict[str, float] = {}
@@ -28,11 +30,12 @@ class Presence:
 
     def hear(self, sender: str, calls: Iterable[str], now: float) -> None:
         """A sender spoke, and named the calls that go on."""
-        _put(self._heard, sender, now)
-        for call, _ in zip(calls, range(NAMES_MAX), strict=False):
-            if len(call) <= 64:
-                _put(self._named, call, now)
-                self._missed.pop(call, None)
+        with self._lock:
+            _put(self._heard, sender, now)
+            for call, _ in zip(calls, range(NAMES_MAX), strict=False):
+                if len(call) <= 64:
+                    _put(self._named, call, now)
+                    self._missed.pop(call, None)
 
     def silent_s(self, sender: str, now: float | None = None) -> float:
         """Seconds since a sender was heard, or since this relay began if that is less."""
@@ -47,17 +50,19 @@ class Presence:
             all_told: everything the sender was offered has arrived, or is known as dropped: no end of this call is under way.
             now: steady time.
         """
-        last = self._named.get(call)
-        if last is None:
-            last = self._missed.setdefault(call, now)
-        elif now - last <= LOST_S:
-            return False  # also where another than its first sender names it: a recorder made anew
+        with self._lock:
+            last = self._named.get(call)
+            if last is None:
+                last = self._missed.setdefault(call, now)
+            elif now - last <= LOST_S:
+                return False  # also where another than its first sender names it: a recorder made anew
         return self.silent_s(sender, now) > LOST_S or (all_told and now - last > LOST_S)
 
     def forget(self, call: str) -> None:
         """The call has ended."""
-        self._named.pop(call, None)
-        self._missed.pop(call, None)
+        with self._lock:
+            self._named.pop(call, None)
+            self._missed.pop(call, None)
 
 
 def _put(times: dict[str, float], key: str, now: float) -> None:
