@@ -432,7 +432,7 @@ class Watch:
 def test_the_lines_quality_is_watched_from_the_start_of_the_session(monkeypatch, fault):
     """In a job with a room, and its summary is in the trace's root; where it fails, the call is traced all the same."""
     monkeypatch.setattr(Watch, "fault", fault)
-    monkeypatch.setitem(sys.modules, "tracing.media", SimpleNamespace(Media=Watch))
+    monkeypatch.setattr("tracing.livekit_agent.Media", Watch)
     records, session = Kept(), Session()
     call = Call(records, job=SimpleNamespace(room="room"))
     call.listen(session)
@@ -443,9 +443,9 @@ def test_the_lines_quality_is_watched_from_the_start_of_the_session(monkeypatch,
     assert records.all[-1].media == ({} if fault else {"agent_rtt_ms_p50": 12.5})
 
 
-def test_a_call_without_a_room_or_without_media_is_traced_all_the_same(monkeypatch):
-    """The module may not be there."""
-    monkeypatch.setitem(sys.modules, "tracing.media", None)
+def test_a_call_without_a_room_or_whose_media_cannot_be_watched_is_traced_all_the_same(monkeypatch):
+    """What cannot even be made costs its summary alone."""
+    monkeypatch.setattr("tracing.livekit_agent.Media", None)
     for job, faults in ((SimpleNamespace(room="room"), 1), (SimpleNamespace(), 0), (None, 0)):
         records, session = Kept(), Session()
         call = Call(records, job=job)
