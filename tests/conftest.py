@@ -7,6 +7,7 @@ import signal
 import socket
 from pathlib import Path
 
+import fakes
 import pytest
 
 _OURS = ("LANG", "LIVEKIT", "AZURE", "OPENAI", "PHI_GUARD", "SLACK", "OTEL", "NO_COLOR", "FORCE_COLOR")
@@ -41,6 +42,18 @@ def _loopback_only(monkeypatch):
         return _real_connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def _no_relay_left():
+    """Kill what a test that failed half way left running: it would go on to post to a port that another test gets."""
+    before = len(fakes.STARTED)
+    yield
+    for process in fakes.STARTED[before:]:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    del fakes.STARTED[before:]
 
 
 # Which tests nothing else may run beside: they measure time, or play as many calls as the machine has room for.

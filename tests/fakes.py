@@ -62,6 +62,10 @@ class Store:
         self.process.stdout.close()
 
 
+STARTED = []
+"""Every relay a test started, so that none outlives its test, whatever fails in it."""
+
+
 class Relay:
     """The real relay in a process of its own, with a switch that is on."""
 
@@ -73,6 +77,7 @@ class Relay:
         if not self.settings.switch.exists():
             self.switch.turn_on("a test")
         self.handle: RelayHandle = launch(self.settings, {**os.environ, "LANGSMITH_API_KEY": "test"})
+        STARTED.append(self.handle.process)
 
     def ready(self):
         assert self.handle.wait_ready(60), (self.settings.runtime / "relay.log").read_text()

@@ -13,11 +13,12 @@ from tracing.harden import doctor, harden, room_options
 from tracing.livekit_agent import Call, Probe
 from tracing.recorder import Recorder
 from tracing.settings import Settings, read_settings
+from tracing.unattached import Unattached
 
 if TYPE_CHECKING:
     from tracing.launch import RelayHandle
 
-__all__ = ["Call", "Recorder", "attach", "doctor", "guarded_tool", "harden", "room_options", "start_options", "start_relay"]
+__all__ = ["Call", "Recorder", "Unattached", "attach", "doctor", "guarded_tool", "harden", "room_options", "start_options", "start_relay"]
 
 _lock = threading.Lock()
 # A child forked while another thread holds the lock would wait for it for ever, in attach().
@@ -68,7 +69,7 @@ def attach(
     agent_version: str = "",
     recorder: Recorder | None = None,
     probe: Probe | None = None,
-) -> Call | None:
+) -> Call | Unattached:
     """Record this call. Call it before ``session.start()``; synchronous, never raises.
 
     It takes well under a millisecond; the first time in a process some more, because a thread is started.
@@ -84,10 +85,10 @@ def attach(
         probe: told what each operation cost, in nanoseconds; for measurements.
 
     Returns:
-        The call, or None when telemetry is off or could not be attached.
+        The call; one that is false and does nothing when telemetry is off or could not be attached.
     """
     if _is_off():
-        return None
+        return Unattached()
     call = None
     try:
         call = Call(
@@ -111,7 +112,7 @@ def attach(
     except Exception:  # noqa: BLE001  # the agent talks whatever becomes of telemetry
         if call is not None:
             call.detach()  # what was begun is ended, or it would seem to go on for as long as this process lives
-        return None
+        return Unattached()
     return call
 
 

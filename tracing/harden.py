@@ -34,7 +34,7 @@ _watch: Final = ImportWatch(
 )
 
 _CORE_PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
-_LOOKERS: Final = ("sentry_sdk", "ddtrace", "newrelic", "elasticapm", "rollbar", "bugsnag", "langfuse", "liveflow")
+_LOOKERS: Final = ("sentry_sdk", "ddtrace", "newrelic", "elasticapm", "rollbar", "bugsnag", "langfuse", "liveflow", "logfire")
 """Libraries that send local variables, arguments or whole sessions, where they are loaded."""
 
 _CALL_HARDEN: Final = "call tracing.harden(ctx) as the first line of the entrypoint"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from phi_guard.runtime import runtime_dir
 from tracing.launch import RelayHandle, launch
 from tracing.settings import Settings, read_settings
 
@@ -175,7 +176,9 @@ def holder(runtime: Path) -> int:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return 0 if Path("/proc/self/cmdline").exists() else pid  # no such file system (macOS): the number has to do
-    return pid if b"relay" in command else 0  # another process got the number; a dead one that nobody has waited for has no command
+    words = command.split(b"\0")  # -m tracing.relay, or phi-audit relay
+    # Another process may have got the number; a dead one that nobody has waited for has no command.
+    return pid if b"tracing.relay" in words or b"relay" in words else 0
 
 
 def start_again(runtime: Path, gap_s: float, otherwise: Settings | None = None) -> subprocess.Popen[bytes] | None:
@@ -191,7 +194,9 @@ def start_again(runtime: Path, gap_s: float, otherwise: Settings | None = None) 
 
     Raises:
         OSError: no process can be had.
+        RuntimeDirectoryError: the directory is gone and cannot be made, or is not ours alone.
     """
+    runtime_dir(runtime)  # a directory of a login goes with it
     turn = os.open(runtime / _TURN, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -132,7 +132,7 @@ def launch(settings: Settings, environ: Mapping[str, str] | None = None) -> Rela
     # -P: what lies in the agent's working directory is not for a process that holds raw records and the key to import.
     command = [sys.executable, "-P", "-m", "tracing.relay", *(part for k, v in arguments.items() if v for part in (f"--{k}", str(v)))]
     settings.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = os.open(settings.runtime / "relay.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(settings.runtime / "relay.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     try:
         # Its own session: a Ctrl-C at the agent's terminal must not take the relay before the agent has said goodbye.
         process = subprocess.Popen(  # noqa: S603  # our own interpreter and module

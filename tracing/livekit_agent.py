@@ -57,11 +57,14 @@ class Call:
         self.faults = 0
         self.media: Any = None
         self._recorder, self._probe, self._job = recorder, probe, job
-        self._consent, self._consent_version = consent if consent in CONSENTS else "refused", consent_version
+        settings = {"consent_version": consent_version, "deployment": deployment, "agent_version": agent_version}
+        self.faults += sum(not isinstance(value, str) for value in settings.values())  # another type, which the relay would not take
+        self._consent = consent if isinstance(consent, str) and consent in CONSENTS else "refused"
+        self._consent_version = _text(consent_version)
         self._refused_until = 0
-        self._deployment = deployment
+        self._deployment = _text(deployment)
         room_sid = _text(getattr(getattr(getattr(job, "job", None), "room", None), "sid", ""))
-        self._trace = Trace(recorder, agent_version=agent_version, room_sid=room_sid, probe=probe)
+        self._trace = Trace(recorder, agent_version=_text(agent_version), room_sid=room_sid, probe=probe)
         self.id = self._trace.id
         self._started = self._ended = self._fatal = False
         self._failed_responses = 0
@@ -100,8 +103,9 @@ class Call:
     def consent(self, state: str, version: str = "") -> None:
         """Say what the caller answered when asked during the call. Never raises.
 
-        From a refusal on, no tool's payload is recorded, not that of a tool that runs at that moment either. A later grant holds for tools
-        that start after it. What was recorded before stays; the trace's ``policy.guardrail`` ends with the last state.
+        From a refusal on, no tool's payload is recorded, not that of a tool that runs at that moment either, and the relay lets only
+        skeletons leave, of what still waits with it too: for the whole call, since it takes no refusal back. What left before stays. A
+        further ``policy.guardrail`` shows when it was said; the first ends with the last state.
 
         Args:
             state: ``granted``, ``refused`` or ``not_asked``; any other word is taken for a refusal, and counted as a fault.
@@ -116,9 +120,12 @@ class Call:
             state = "refused"
         if self._consent == "refused" and state != "refused":
             self._refused_until = time.monotonic_ns()
+        refused_now = state == "refused" != self._consent
         self._consent = state
         if isinstance(version, str) and version:
             self._consent_version = version
+        if refused_now and not self._ended:
+            self._try(lambda: self._trace.refused(self._consent_version))
 
     def detach(self, reason: str = "unknown") -> None:
         """End the call's trace now and stop listening. Ending twice ends once. Never raises."""
@@ -207,7 +214,7 @@ class Call:
         if item.type == "agent_handoff":
             asking.set(self.id)
             model = getattr(self._hearing.session.current_agent, "llm", None)
-            self._hook_model(model)
+            self._try(partial(self._hook_model, model))
             self._hearing.handed_off(time.monotonic_ns(), deployment_of(model) or self._deployment, first=item.old_agent_id is None)
         elif item.type == "message" and item.role == "user":
             self._hearing.said(item.id, time.monotonic_ns())

@@ -71,6 +71,11 @@ class Trace:
             self._started = True
             self._emit(SessionStarted, (self._wall, new_id()), self._wall_of(time.monotonic_ns()))
 
+    def refused(self, version: str) -> None:
+        """The caller has said no in the middle of the call; the relay must know before it hears of anything else."""
+        now = self._wall_of(time.monotonic_ns())
+        self._emit(Consent, (now, new_id()), now, consent="refused", consent_version=version)
+
     def heard(self, turn: HeardTurn) -> None:
         """The caller has spoken."""
         self._turns += 1

@@ -147,7 +147,7 @@ def overhead(n: int, seconds: float, check: bool, fmt: str, output: Path | None)
 
     Cost of an operation on the agent's thread (p50, p99, max), lateness of its event loop, its memory and the time to import. Each figure
     of ours stands beside its budget. Nothing leaves this machine: the rivals send to servers of the benchmark's own. Takes two to
-    three minutes; a machine that does other things meanwhile shows in the row of doing nothing.
+    four minutes; a machine that does other things meanwhile shows in the row of doing nothing.
 
     Lateness is within its budget where the most it may be is (a bound of 95 %, over rounds of a second), and over where the least is. In
     between, or where the relay got less than half a core, it is not judged: let the machine do nothing else, or give more --seconds.

@@ -112,7 +112,7 @@ def live(me: Any, before: int, address: str) -> dict[str, float]:
     attached = peak = 0.0
     for n in range(CALLS):
         call = tracing.attach(_Session(), consent="granted", recorder=recorder)
-        if call is None:
+        if not call:
             sys.stderr.write("attach failed\n")
             os._exit(1)
         attached = attached or grown()

@@ -113,7 +113,7 @@ class _Tap:
 
 async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | None, probe: Probe | None) -> PlayedCall:
     tap = _Tap(recorder) if recorder is not None else None
-    attached: list[tracing.Call | None] = []
+    attached: list[tracing.Call | tracing.Unattached] = []
 
     def attach(session: object, ctx: object) -> None:
         if tap is None:
@@ -133,7 +133,7 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | Non
     except Exception as fault:  # noqa: BLE001  # a call that dies is a result of the rehearsal, told by its class
         crashed = type(fault).__name__
     call = attached[0] if attached else None
-    if call is not None:
+    if call:
         call.detach("unknown")
     return PlayedCall(
         trace_id=call.id if call else "",

@@ -135,7 +135,7 @@ def test_a_tracer_that_fails_at_every_step_costs_the_call_nothing(fault):
     agent = ScriptedClinicAgent([ScriptedTool("book_appointment", result={"ok": True})])
     script = [(ModelCall("book_appointment", {}),), (Say("Done.", 200),), (Say("Bye.", 200),)]
     outcome, call = play(agent, script, Records(fault), caller=(300, 300))
-    assert call is None  # it could not even open the call
+    assert not call  # it could not even open the call
     assert (outcome.unanswered, outcome.exceptions) == (0, ())
 
 
@@ -176,13 +176,16 @@ def test_a_failed_response_is_an_error_of_the_turn():
 
 def test_attach_never_raises_and_does_nothing_when_told_so(monkeypatch):
     """Not a session, no runtime directory, telemetry off: None, and the agent goes on."""
-    assert tracing.attach(object(), recorder=Records(RuntimeError())) is None
+    assert not tracing.attach(object(), recorder=Records(RuntimeError()))
     monkeypatch.setenv("PHI_GUARD_RUNTIME_DIR", "/proc/nowhere")
-    assert tracing.attach(object()) is None
+    assert not tracing.attach(object())
     monkeypatch.setenv("PHI_GUARD_TELEMETRY", "off")
     records = Records()
-    assert tracing.attach(object(), recorder=records) is None
-    assert records.all == []
+    call = tracing.attach(object(), recorder=records)
+    call.consent("refused")  # as an agent does that does not ask whether it is traced
+    call.detach()
+    assert asyncio.run(call.flush()) is True
+    assert (bool(call), call.id, call.faults, call.media, records.all) == (False, "", 0, None, [])
 
 
 def test_start_relay_never_raises(monkeypatch):

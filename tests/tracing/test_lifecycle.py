@@ -62,7 +62,7 @@ def runtime(tmp_path, store, monkeypatch):
     yield runtime
     with contextlib.suppress(FileNotFoundError):
         keeper.forget(runtime)
-    if pid := keeper.holder(runtime):
+    if (pid := keeper.holder(runtime)) not in {0, os.getpid()}:
         os.kill(pid, signal.SIGKILL)
 
 
@@ -124,6 +124,23 @@ def offer(recorder):
 def settled(relay, n):
     until(lambda: (said := relay.ask()) is not None and said.ledger.delivered == n, 60)
     return relay.ask().ledger
+
+
+@pytest.mark.slow
+def test_a_relay_whose_directory_goes_away_makes_room_for_another(relay, recorder, runtime):
+    """As at the end of a login: the first can no longer be reached, so it ends; another serves in a new directory and delivers."""
+    assert relay.wait_ready(90)
+    first = relay.process
+    n = offer(recorder)
+    assert recorder.drain(90)
+    settled(relay, n)
+    shutil.rmtree(runtime)
+    first.wait(60)
+    n += offer(recorder)
+    served(runtime, first.pid)
+    FileSwitch(read_settings().switch).turn_on("it went with the directory")
+    assert recorder.drain(90)
+    until(lambda: relay.ask().ledger.pending == 0, 60)
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def test_an_attachment_that_fails_half_way_is_undone_and_its_trace_is_ended():
     """Or the relay would be told for ever that a call goes on which nobody records."""
     before = list(logging.getLogger(LOGGER).filters)
     records, session = Kept(), Session(refuses=2)
-    assert tracing.attach(session, recorder=records) is None
+    assert not tracing.attach(session, recorder=records)
     assert isinstance(records.all[-1], CallClosed)
     assert (records.open, session.heard, logging.getLogger(LOGGER).filters) == (set(), {}, before)
 

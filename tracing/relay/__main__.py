@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,7 @@ from tracing.relay.tenure import holding
 from tracing.settings import SOCKET, Settings, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 HERE: Final = "relay"
@@ -62,15 +64,22 @@ def main(argv: list[str] | None = None) -> int:
         settings = read_settings(**vars(parser.parse_args(argv)))
         _keep_quiet()
         state_dir(settings.state)
-        with holding(settings, PATIENCE_S) as ours:
-            if ours:
-                _serve(settings)
+        with holding(settings, PATIENCE_S) as held:
+            if held is not None:
+                _serve(settings, held)
             else:
                 say("a relay with these settings serves this directory: nothing to do")
     except (ValueError, PhiGuardError) as fault:
         say(str(fault))
         return 2
     return 0
+
+
+def _is_over(stopping: list[int], held: Callable[[], bool]) -> bool:
+    if not stopping and not held():
+        say("the runtime directory is gone: nobody can reach us any more")
+        stopping.append(signal.SIGTERM)
+    return bool(stopping)
 
 
 def _keep_quiet() -> None:
@@ -83,7 +92,7 @@ def _keep_quiet() -> None:
     sys.unraisablehook = lambda told: say(f"unraisable {told.exc_type.__name__}")
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, held: Callable[[], bool]) -> None:
     stopping: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -124,7 +133,7 @@ def _serve(settings: Settings) -> None:
     ended = False
     answers = Outbox(path)
     try:
-        ended = Desk(socket, context, intake, answers, settings.runtime).listen(lambda: bool(stopping))
+        ended = Desk(socket, context, intake, answers, settings.runtime).listen(partial(_is_over, stopping, held))
     finally:
         shipper.stop(DRAIN_S)
         socket.close()

@@ -56,7 +56,7 @@ class Calls:
         self._touch(call)
         self._db.execute(
             "UPDATE calls SET consent = CASE consent WHEN 'refused' THEN consent ELSE ? END,"
-            " guardrail = CASE closed WHEN 0 THEN coalesce(?, guardrail) END WHERE call = ?",
+            " guardrail = CASE closed WHEN 0 THEN coalesce(guardrail, ?) END WHERE call = ?",
             (consent, guardrail, call),
         )
 

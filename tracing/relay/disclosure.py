@@ -138,7 +138,8 @@ class DisclosureLog:
         """Begin another file; the chain goes on in it."""
         log = self._directory / chain.LOG
         log.rename(self._directory / chain.older_name(self._at.n))
-        os.close(self._log)
+        old, self._log = self._log, -1
+        os.close(old)
         self._log = os.open(log, _FLAGS, 0o600)
         fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._size = 0

@@ -309,7 +309,7 @@ class Intake:
             facts["usage_metadata"] = usage if usd is None else usage | {"total_cost": float(usd)}
         elif isinstance(record, CallClosed):
             usd_so_far, unknown = self.outbox.cost(record.call)
-            facts |= {"cost_usd": usd_so_far} | ({"cost_unknown": True} if unknown else {})
+            facts |= ({"cost_usd": usd_so_far} if usd_so_far or not unknown else {}) | ({"cost_unknown": True} if unknown else {})
             facts |= self._counts(record.call, record.offered)
         elif isinstance(record, CallEnded):
             facts |= self._counts(record.call, record.offered)
@@ -350,7 +350,12 @@ class Intake:
         ]
         if isinstance(consent, Consent):
             said = GuardrailClosed(
-                call=call, id=consent.id, at=consent.at, end_ns=end, consent=consent.consent, consent_version=consent.consent_version
+                call=call,
+                id=consent.id,
+                at=consent.at,
+                end_ns=end,
+                consent=self.outbox.consent(call) or consent.consent,
+                consent_version=consent.consent_version,
             )
             closing.insert(1, said)
         with self.outbox.writing():

@@ -267,11 +267,6 @@ class Outbox(Calls):
                 (call,),
             ).fetchall()
 
-    def by_day(self) -> list[tuple[str, str, str, str, int]]:
-        """``(day, state, reason, withheld, n)`` of what is settled; the day is UTC's, as the machine's clock told it."""
-        with self._base.reading():
-            return self._db.execute("SELECT * FROM totals WHERE state != ? AND n != 0 ORDER BY 1, 2, 3, 4", (PENDING,)).fetchall()
-
     def has_room(self, *, for_new: bool) -> bool:
         """Whether something more may wait: an operation of a call that has begun, or one that begins."""
         limits, more = self.limits, 1.0 if for_new else _RESERVE

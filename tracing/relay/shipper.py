@@ -31,7 +31,9 @@ BACKOFF_S: Final = (1.0, 30.0)
 HALT_S: Final = (30.0, 300.0)
 """Likewise where we are refused as who we are: a person must act, so we ask rarely, and with one operation alone."""
 RETRY_AFTER_MAX_S: Final = 300.0
-NEEDS_A_PERSON: Final = ("halted_", "off_last_look", "waiting_disclosure", "waiting_last_look", "waiting_unexpected", "waiting_nothing")
+NEEDS_A_PERSON: Final = (
+    "halted_", "off_last_look", "waiting_disclosure", "waiting_last_look", "waiting_unexpected", "waiting_nothing", "waiting_fault",
+)  # fmt: skip
 """States that are alerted."""
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from phi_guard.errors import PhiGuardError
 from phi_guard.policy import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracing.settings import Settings
 
@@ -40,7 +41,7 @@ class _Holder(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def holding(settings: Settings, patience_s: float) -> Iterator[bool]:
+def holding(settings: Settings, patience_s: float) -> Iterator[Callable[[], bool] | None]:
     """Hold a runtime directory.
 
     A relay that holds it already under the same settings keeps it. One under others (another policy, project, key or version) is told to
@@ -51,7 +52,8 @@ def holding(settings: Settings, patience_s: float) -> Iterator[bool]:
         patience_s: how long the other may take to stop.
 
     Yields:
-        Whether we hold the directory; if not, a relay like ours does.
+        What tells whether we hold it still: a directory of a login goes with the login, and a relay in one that is gone cannot be
+        reached. None where a relay like ours holds it.
 
     Raises:
         TenureRefused: the other did not stop in time, or a relay of another runtime directory holds the state directory.
@@ -60,12 +62,19 @@ def holding(settings: Settings, patience_s: float) -> Iterator[bool]:
     with _opened(settings.runtime / _LOCK) as handle:
         ours = _take(handle, settings, patience_s)
         if not ours:
-            yield False
+            yield None
             return
         with _opened(settings.state / _STATE_LOCK) as other:
             if not _locked(other):
                 raise TenureRefused(f"{settings.state}: the relay of another runtime directory keeps its outbox there: choose another")
-            yield True
+            yield partial(_still_there, settings.runtime / _LOCK, handle)
+
+
+def _still_there(path: Path, handle: int) -> bool:
+    try:
+        return path.lstat().st_ino == os.fstat(handle).st_ino
+    except OSError:
+        return False
 
 
 @contextmanager
