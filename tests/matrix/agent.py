@@ -13,6 +13,7 @@ from calls import plan
 
 from audit.rehearsal.play import play_calls
 from tracing.recorder import Recorder
+from tracing.turn import HeardTurn
 
 
 def _say():
@@ -23,9 +24,9 @@ def _say():
 class Told(Recorder):
     """Says when the first turn is over."""
 
-    def record(self, record):
-        super().record(record)
-        if type(record).__name__ == "UserTurn":
+    def take(self, source, fact, texts=0):
+        super().take(source, fact, texts)
+        if isinstance(fact, HeardTurn):
             threading.Timer(0.2, _say).start()
 
 
