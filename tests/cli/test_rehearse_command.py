@@ -138,6 +138,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_relay(short_path):
     assert running.stdout == b""
 
 
+@pytest.mark.alone  # its verdict counts how late the loop was
 def test_the_demo_shows_the_whole_path_and_says_where_everything_is(tmp_path):
     """The tree, the verdict with its reasons, and a report that opens."""
     done = phi_audit("demo", "--directory", str(tmp_path / "demo"), "--known-answers", "3", timeout=170)
