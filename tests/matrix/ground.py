@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import fakes
 from calls import CANARIES, PASSES, Recorded, play
 from fakes import Relay, Store, until
 from line import Line
@@ -44,7 +45,9 @@ class Ground:
 
     def restart(self):
         """Another relay of the same directory; the former must be gone."""
-        self.relay = Relay(self.runtime, self.line.url).ready()
+        self.relay = Relay(self.runtime, self.line.url)
+        fakes.STARTED.remove(self.relay.handle.process)  # it serves the cells that follow
+        self.relay.ready()
 
     def close(self):
         self.relay.stop()
