@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 import tracing
@@ -231,3 +232,26 @@ class Silent:
 
     def off(self, name, take):
         pass
+
+
+def test_a_refusal_is_told_when_it_is_said_and_only_once():
+    """The relay must know before it hears of anything else of this call, even if the agent dies before its end."""
+    records = Records()
+    call = tracing.attach(Silent(), consent="granted", recorder=records)
+    call.consent("refused", "text-v3")
+    call.consent("refused")
+    said = records.of(Consent)
+    assert [(record.consent, record.consent_version) for record in said] == [("granted", ""), ("refused", "text-v3")]
+    assert said[0].id != said[1].id  # the same id again would be the same operation sent again
+    call.detach()
+    assert call.faults == 0
+
+
+def test_settings_of_another_type_cost_themselves_alone():
+    """A number for a version would make a record that the relay cannot read, and with it the whole call."""
+    records = Records()
+    call = tracing.attach(Silent(), consent="granted", agent_version=3, consent_version=2.0, deployment=None, recorder=records)
+    call.detach()
+    assert call.faults == 3
+    for record in records.all:
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record)) == record
