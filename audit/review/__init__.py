@@ -1,0 +1,7 @@
+"""People's part: a sample of the traces walked through by reviewers, and what their decisions come to."""
+
+from __future__ import annotations
+
+from audit.review.outcome import Reviewer, ReviewOutcome
+
+__all__ = ["ReviewOutcome", "Reviewer"]
