@@ -207,6 +207,8 @@ class _Gist:
         for run in _RUN.findall(low):
             if run in self.letters:
                 return True
+        if _LONE.search(low) is not None:  # J'J has no run of letters to compare
+            return True
         bare = low.translate(None, _NOT_ALNUM)
         for whole in self.wholes:
             if whole in bare:
@@ -233,6 +235,7 @@ _NOT_ALNUM: Final = bytes(c for c in _ASCII if not chr(c).isalnum())
 _NOT_LETTER: Final = bytes(c for c in _ASCII if not chr(c).isalpha())
 _NOT_DIGIT: Final = bytes(c for c in _ASCII if not chr(c).isdecimal())
 _RUN: Final = re.compile(rb"[a-z]{2,}")
+_LONE: Final = re.compile(rb"(?<![a-z])[a-z]['-][a-z](?![a-z])")
 
 
 def fold(text: str) -> tuple[str, list[int]]:

@@ -37,6 +37,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
 @example(values=[("Mary Ann O'Neil", True)], text="MARYANNONEIL")
 @example(values=[("079 555 01 23", True)], text="+41795550123")
 @example(values=[("a 1234", True)], text="a 1234")
+@example(values=[("J'J", False)], text="see J'J'x")
 @settings(max_examples=600, deadline=None)
 def test_what_is_read_late_is_found_as_if_it_were_read_at_once(values, text):
     """The same stretches of the same texts, and the same answer whether a kept value holds one."""

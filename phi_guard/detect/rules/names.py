@@ -138,7 +138,7 @@ RULES: Final = (
         misses=("the U.S. and", "take P.O. now", "E.R. visit", "a B.I.D. dose", "Vitamin D."),
         check=lambda text: "".join(char for char in text.lower() if char.isalpha()) not in _ABBREVIATIONS,
         score=0.4,
-        needs=rf"[{_UPPER}]\.\s?[{_UPPER}]\.|nitials",
+        needs=rf"[{_UPPER}]\.\s?[{_UPPER}]\.|(?i:nitials)",
     ),
     PatternRule(
         name="titled_capitals",
