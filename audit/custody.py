@@ -15,6 +15,7 @@ class Custody:
         log_n: number of the audit log's last entry when the report was made; -1 before the first.
         log_sha256: of that entry.
         anchor: where a copy of the log's head is kept, or empty.
+        supersedes: digest of the report that this one takes the place of (the same scan, judged again with its reviews), or empty.
     """
 
     by: str = ""
@@ -22,6 +23,7 @@ class Custody:
     log_n: int = -1
     log_sha256: str = ""
     anchor: str = ""
+    supersedes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

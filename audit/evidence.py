@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,25 @@ class EvidenceError(PhiGuardError):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an operation cost, in microseconds, over ``n`` of them; ``cpu_max`` is the most that one took of the processor itself."""
+    """What an operation cost, in microseconds, over ``n`` of them.
+
+    Args:
+        p50: half cost at most this.
+        p99: so many did.
+        max: the dearest.
+        n: how many were timed.
+        cpu_max: the most that one took of the processor itself, or None.
+        edges: the histogram's bins, one edge more than ``counts``; the last bin holds whatever cost more. Empty where none was kept.
+        counts: operations in each bin.
+    """
 
     p50: float
     p99: float
     max: float
     n: int
     cpu_max: float | None = None
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,21 @@ class Rehearsal:
     canaries: Canaries | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Which alerts a rehearsal of them saw: names, sorted.
+
+    Args:
+        fired: alerts that came.
+        resolved: those of them that were told to be over.
+        silent: alerts that were tried and did not come.
+    """
+
+    fired: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
 def load_rehearsal(path: Path) -> Rehearsal:
     """The rehearsal in a file of schema ``phi-audit.rehearsal/1``.
 
@@ -78,3 +106,36 @@ def load_rehearsal(path: Path) -> Rehearsal:
     from audit.evidence_file import read  # noqa: PLC0415  # pydantic loads only with a file
 
     return read(path)
+
+
+def load_alerts(path: Path) -> Alerts:
+    """The alerts in a file of schema ``phi-audit.alerts-rehearsal/1``.
+
+    Raises:
+        EvidenceError: it cannot be read or is no such file.
+    """
+    from audit.evidence_file import read_alerts  # noqa: PLC0415  # pydantic loads only with a file
+
+    return read_alerts(path)
+
+
+def load_evidence(paths: Iterable[Path]) -> tuple[Rehearsal | None, Alerts | None]:
+    """A rehearsal and the alerts of several files, each told by its schema.
+
+    Raises:
+        EvidenceError: one cannot be read, is of no known schema, or two are of the same.
+    """
+    from audit.evidence_file import read_any  # noqa: PLC0415  # pydantic loads only with a file
+
+    rehearsal: Rehearsal | None = None
+    alerts: Alerts | None = None
+    for path in paths:
+        held = read_any(path)
+        if isinstance(held, Rehearsal) and rehearsal is None:
+            rehearsal = held
+        elif isinstance(held, Alerts) and alerts is None:
+            alerts = held
+        else:
+            msg = f"{path}: a second file of the same kind; give one rehearsal and one rehearsal of the alerts"
+            raise EvidenceError(msg)
+    return rehearsal, alerts

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audit.evidence import Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans
+from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans
 
 _Count = Annotated[int, Field(ge=0)]
 _Micros = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -23,6 +23,19 @@ class _Cost(_Part):
     max: _Micros
     n: _Count
     cpu_max: _Micros | None = None
+    edges: list[_Micros] = []
+    counts: list[_Count] = []
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.counts or self.edges:
+            if len(self.edges) != len(self.counts) + 1 or self.edges != sorted(set(self.edges)):
+                msg = "edges must rise and be one more than counts"
+                raise ValueError(msg)
+            if sum(self.counts) != self.n:
+                msg = "counts must add up to n"
+                raise ValueError(msg)
+        return self
 
 
 class _Spans(_Part):
@@ -54,22 +67,69 @@ class _File(_Part):
     canaries: _Canaries | None = None
 
 
+class _Alert(_Part):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    fired: bool
+    resolved: bool = False
+
+
+class _Alerts(_Part):
+    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
+
+    schema_name: Literal["phi-audit.alerts-rehearsal/1"] = Field(alias="schema")
+    alerts: list[_Alert]
+
+
+class _Any(_Part):
+    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
+
+    schema_name: Literal["phi-audit.rehearsal/1", "phi-audit.alerts-rehearsal/1"] = Field(alias="schema")
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+LARGEST: Final = 64 * 2**20
+"""Bytes: no evidence is larger."""
+
+
 def read(path: Path) -> Rehearsal:
     """The rehearsal in a file. Raises `EvidenceError` if it is none."""
-    try:
-        file = _File.model_validate_json(path.read_bytes())
-    except OSError as fault:
-        raise EvidenceError(f"{path}: cannot be read ({fault.strerror})") from None
-    except ValidationError as fault:
-        errors = fault.errors(include_input=False, include_url=False)
-        lines = (f"{path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in errors)
-        raise EvidenceError("\n".join(lines)) from None
+    file = _validate(_File, path)
     cost, spans, late, seen = file.overhead_us, file.spans, file.loop_lateness_us, file.canaries
     return Rehearsal(
         calls=file.calls,
-        overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max) if cost else None,
+        overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max, tuple(cost.edges), tuple(cost.counts)) if cost else None,
         spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values())) if spans else None,
         loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
         canaries=Canaries(seen.planted, seen.arrived) if seen else None,
     )
+
+
+def read_alerts(path: Path) -> Alerts:
+    """The alerts in a file. Raises `EvidenceError` if it holds none."""
+    alerts = _validate(_Alerts, path).alerts
+    fired = {a.name for a in alerts if a.fired}
+    return Alerts(
+        tuple(sorted(fired)),
+        tuple(sorted(fired & {a.name for a in alerts if a.resolved})),
+        tuple(sorted({a.name for a in alerts} - fired)),
+    )
+
+
+def read_any(path: Path) -> Rehearsal | Alerts:
+    """Whichever of the two a file holds. Raises `EvidenceError` if neither."""
+    return read(path) if _validate(_Any, path).schema_name == "phi-audit.rehearsal/1" else read_alerts(path)
+
+
+def _validate(model: type[_Model], path: Path) -> _Model:
+    try:
+        if path.stat().st_size > LARGEST:
+            msg = f"{path}: is larger than {LARGEST >> 20} MiB, so it is no evidence"
+            raise EvidenceError(msg)
+        return model.model_validate_json(path.read_bytes())
+    except OSError as fault:
+        raise EvidenceError(f"{path}: cannot be read ({fault.strerror})") from None
+    except ValidationError as fault:
+        errors = fault.errors(include_input=False, include_url=False, include_context=False)
+        lines = (f"{path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in errors)
+        raise EvidenceError("\n".join(lines)) from None

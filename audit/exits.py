@@ -13,6 +13,6 @@ USAGE: Final = 2
 UNPROVEN: Final = 3
 """Evidence is missing, or the command could not finish. Never a pass."""
 BROKEN_EVIDENCE: Final = 4
-"""Reserved: evidence that does not verify."""
+"""Evidence that does not verify."""
 INTERRUPTED: Final = 130
 """Ctrl-C: what was done so far is reported and marked incomplete."""

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from audit.evidence import Rehearsal
+from audit.evidence import Alerts, Rehearsal
 from audit.known_answers import KnownAnswers
+from audit.manifest import CrossCheck
 from audit.population import Population
+from audit.review.outcome import ReviewOutcome
 from audit.statistics import lower_bound
 from phi_guard.errors import PhiGuardError
 
 State: TypeAlias = Literal["proven", "failed", "unproven"]
 DAYS_A_MONTH: Final = 30
+ALERTS: Final = ("error_rate", "ttft_p95", "tool_failure")
+"""The three alerts of the requirements, section 15."""
 
 
 class GatesError(PhiGuardError):
@@ -66,13 +70,18 @@ class Evidence:
     """All there is to judge by.
 
     Args:
-        findings: how many the census gave.
+        findings: how many the census gave and nobody has accepted; suspicions are not among them.
         population: what the census covered.
         days: length of the window the traces come from, days; 0.0 where it is not known.
         known_answers: the scan's self-proof, or None.
         rehearsal: what a rehearsal measured, or None.
         examples: how many of the policy's own examples came out right when it was loaded.
         incomplete: why the census is not one, in words; empty if it is.
+        accepted: findings that an entry of the baseline accepts.
+        suspicions: places where only the lowest thresholds see something; people look at them first.
+        cross_check: the relay's own account held against what was read, or None.
+        review: people's review, or None.
+        alerts: which alerts fired and resolved in a rehearsal, or None.
     """
 
     findings: int = 0
@@ -82,6 +91,11 @@ class Evidence:
     rehearsal: Rehearsal | None = None
     examples: int = 0
     incomplete: str = ""
+    accepted: int = 0
+    suspicions: int = 0
+    cross_check: CrossCheck | None = None
+    review: ReviewOutcome | None = None
+    alerts: Alerts | None = None
 
 
 _Answer: TypeAlias = tuple[State, float | None, str]
@@ -117,7 +131,22 @@ def _census(check: Callable[[Gate, Evidence], _Answer]) -> Callable[[Gate, Evide
 @_census
 def _findings(gate: Gate, evidence: Evidence) -> _Answer:
     population = evidence.population
-    return _against(gate, evidence.findings, f"{evidence.findings} findings in {population.runs} runs of {population.traces} traces")
+    beside = f"; {evidence.accepted} accepted by the baseline" if evidence.accepted else ""
+    beside += f"; {evidence.suspicions} suspicions for people to look at" if evidence.suspicions else ""
+    found = f"{evidence.findings} findings in {population.runs} runs of {population.traces} traces{beside}"
+    return _against(gate, evidence.findings, found)
+
+
+@_census
+def _accounted(gate: Gate, evidence: Evidence) -> _Answer:
+    check = evidence.cross_check
+    if check is None:
+        return "unproven", None, "no account of the relay to hold it against; give its state directory with --account"
+    told = f"{check.matched} of {check.expected} delivered runs are there, {check.missing} missing; {check.unexpected} were not sent by it"
+    state, measured, why = _against(gate, check.missing + check.unexpected, told)
+    if state == "proven" and check.why:
+        return "unproven", measured, f"{told}; {check.why}"
+    return _unless_open(evidence, state, measured, why)
 
 
 def _recall(gate: Gate, evidence: Evidence) -> _Answer:
@@ -275,16 +304,44 @@ def _examples(gate: Gate, evidence: Evidence) -> _Answer:
     return _against(gate, evidence.examples, f"{evidence.examples} examples came out as written when the policy was loaded")
 
 
-def _absent(what: str) -> Callable[[Gate, Evidence], _Answer]:
-    return lambda _gate, _evidence: ("unproven", None, f"no evidence of {what} was given")
+def _review(gate: Gate, evidence: Evidence) -> _Answer:
+    review = evidence.review
+    if review is None:
+        return "unproven", None, "no evidence of a signed review was given; see `phi-audit review`"
+    told = f"{review.decided} of {review.traces} sampled traces read, {review.twice} of them twice, {review.leaking} leaking"
+    if review.leaking:
+        return "failed", review.leaking, told
+    lacks = [review.why] * bool(review.why)
+    reviewers, traces = int(gate.settings.get("reviewers", 2)), int(gate.settings.get("traces", 1))
+    if len({each.name for each in review.reviewers}) < reviewers:
+        lacks.append(f"{reviewers} reviewers are asked for")
+    if review.twice < min(traces, evidence.population.traces):
+        lacks.append(f"{review.twice} traces were read by two, {min(traces, evidence.population.traces)} are asked for")
+    if review.recall < gate.settings.get("recall", 0.0):
+        lacks.append(f"of the planted known answers {review.recall:.0%} were found, {gate.settings['recall']:.0%} are asked for")
+    if lacks:
+        return "unproven", review.leaking, f"{told}; {'; '.join(lacks)}"
+    state, measured, why = _against(gate, review.leaking, f"{told}; leak rate below {review.upper:.1%} (95 %, one-sided)")
+    return state, measured, why
+
+
+def _alerts(gate: Gate, evidence: Evidence) -> _Answer:
+    alerts = evidence.alerts
+    if alerts is None:
+        return "unproven", None, "no evidence of alerts that fired was given"
+    both = [name for name in ALERTS if name in alerts.fired and name in alerts.resolved]
+    lacks = [name for name in ALERTS if name not in both]
+    told = f"{len(both)} of {len(ALERTS)} fired and resolved" + (f"; not {', '.join(lacks)}" if lacks else "")
+    return _against(gate, len(both), told)
 
 
 CHECKS: Final[Mapping[str, Callable[[Gate, Evidence], _Answer]]] = {
     "phi_findings": _findings,
+    "accounted_for": _accounted,
     "known_answer_recall": _recall,
     "canaries": _rehearsed(_canaries),
     "redaction_tests": _examples,
-    "human_review": _absent("a signed review"),
+    "human_review": _review,
     "guardrail_per_session": _guardrail,
     "one_trace_per_call": _one_root,
     "trace_complete": _complete,
@@ -294,7 +351,7 @@ CHECKS: Final[Mapping[str, Callable[[Gate, Evidence], _Answer]]] = {
     "loop_lateness_us": _lateness,
     "span_drop": _drop,
     "agent_survives": _rehearsed(_crashes),
-    "alerts_fire": _absent("alerts that fired"),
+    "alerts_fire": _alerts,
     "free_plan": _free_plan,
     "monthly_cost_usd": _cost,
 }

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from audit.gates import Gate, GatesError
 
 _BOUNDS = ("at_most", "below", "at_least")
+_SETTINGS = ("calls_per_day", "fixed_usd", "fails_above", "reviewers", "traces", "recall")
 
 
 class _Gate(BaseModel):
@@ -25,12 +26,15 @@ class _Gate(BaseModel):
     calls_per_day: float | None = None
     fixed_usd: float | None = None
     fails_above: float | None = None
+    reviewers: float | None = None
+    traces: float | None = None
+    recall: float | None = None
 
     @model_validator(mode="after")
     def _one_bar(self) -> _Gate:
         bars = [name for name in _BOUNDS if getattr(self, name) is not None]
-        if len(bars) != (0 if self.evidence in {"alerts", "review"} else 1):
-            msg = f"give one of {', '.join(_BOUNDS)} (none for alerts and review)"
+        if len(bars) != 1:
+            msg = f"give one of {', '.join(_BOUNDS)}"
             raise ValueError(msg)
         return self
 
@@ -71,5 +75,5 @@ def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
 
 def _compiled(name: str, gate: _Gate) -> Gate:
     bound = next((b for b in _BOUNDS if getattr(gate, b) is not None), "")
-    settings = {key: value for key in ("calls_per_day", "fixed_usd", "fails_above") if (value := getattr(gate, key)) is not None}
+    settings = {key: value for key in _SETTINGS if (value := getattr(gate, key)) is not None}
     return Gate(name, gate.asks, gate.source, gate.evidence, getattr(gate, bound) if bound else None, bound, settings)

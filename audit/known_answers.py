@@ -1,30 +1,30 @@
 """Known answers: before a scan may say "none", it must find identifying values that it has never seen, planted in copies of these runs.
 
 An audit that cannot find what is known to be there has not shown that nothing is there. The values are made anew for every scan, so no
-detector can have been written to them; what is missed counts against the recall of its class, with an exact bound.
+detector can have been written to them; what is missed counts against the recall of its class, with an exact bound (`audit.two_stage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from audit import people, structure
-from audit.findings import Finding
+from audit import people, planting
+from audit.people import STYLES, Style
+from audit.planting import Plant, Seeker, free_text_slots
 from audit.scan import Scanner
 from audit.source import Run
-from audit.statistics import lower_bound
-from phi_guard.policy.compiled import Policy, Side
+from audit.two_stage import EXTENSION, goes_on, recall_at_least
 
-Style: TypeAlias = Literal["written", "lower-case", "structural"]
+__all__ = ["STYLES", "KnownAnswers", "Recall", "Style", "free_text_slots", "prove"]
 
-MEASURE_MAX: Final = 86_400_000
-"""The largest number that is a measure: a day in milliseconds."""
-STYLES: Final[tuple[Style, ...]] = ("written", "lower-case", "structural")
-CARRIERS: Final = ("{} called about a refill", "message for {} please", "spoke with {} today", "ask {} to come back", "{}")
-"""Sentences around a plant, from the longest to none, so that it fits where the policy allows few characters."""
+TOLD_MIN: Final = 8
+"""Characters of a planted value that the report is checked for; a shorter one, such as an age, stands in many a report by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,11 @@ class Recall:
 
     Args:
         kind: the class, such as ``name``.
-        style: ``written`` or ``lower-case`` in free text; ``structural`` in keys, names, tags, errors, events and numbers.
-        n: how many were planted.
+        style: one of `audit.people.STYLES`.
+        n: how many were planted, in one stage or two.
         found: how many were found.
-        at_least: the recall that this shows, one-sided 95 %, Clopper-Pearson.
+        at_least: the recall that this shows, one-sided 95 %, exact for the two-stage design of `audit.two_stage`.
+        letter: the identifier's letter in 45 CFR 164.514(b)(2)(i).
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Recall:
     n: int
     found: int
     at_least: float
+    letter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ class KnownAnswers:
         seed: makes the same plants again.
         rows: by class and style.
         synthetic: True where the project has no run with a free-text field, so that one had to be made up.
+        languages: plants by the language of their words.
     """
 
     seed: int
     rows: tuple[Recall, ...]
     synthetic: bool
+    languages: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def weakest(self) -> float:
@@ -74,157 +78,83 @@ class KnownAnswers:
 
 
 def prove(
-    scanner: Scanner, bare: Scanner, runs: Sequence[Run], *, seed: int, n: int, tick: Callable[[], None] = lambda: None
+    scanner: Scanner,
+    bare: Scanner,
+    runs: Sequence[Run],
+    *,
+    seed: int,
+    n: int,
+    tick: Callable[[], None] = lambda: None,
+    missed: Callable[[Plant], None] = lambda _plant: None,
+    executor: Executor | None = None,
+    spare: Sequence[tuple[Scanner, Scanner]] = (),
 ) -> tuple[KnownAnswers, frozenset[str]]:
     """Plant and seek.
+
+    A plant is found where a finding that fails a scan touches it: then the run it stands in cannot pass for clean.
 
     Args:
         scanner: the scanner whose findings the report gives.
         bare: the same without naming, for the structural plants: whether something is found does not hang on its name.
         runs: runs of the project to copy; they are not changed.
         seed: of the plants.
-        n: plants of each class and style.
+        n: plants of each class and style, in the first stage; a row with a few misses gets `EXTENSION` times as many in all.
         tick: called after each class and style, for a progress bar.
+        missed: told every plant that was not found; they are synthetic.
+        executor: threads that look at several rows at once, each with scanners of its own; the outcome is the same without.
+        spare: further scanners like ``scanner`` and ``bare``, one pair for each thread beyond the first.
 
     Returns:
-        The outcome, and every planted value, for the check that the report holds none.
+        The outcome, and the planted values of `TOLD_MIN` characters and more, for the check that the report holds none.
     """
-    random = Random(seed)  # noqa: S311  # plants, not secrets: the seed is printed so that they can be made again
-    policy = scanner.policy
-    homes = [(run, *slot) for run in runs for slot in free_text_slots(policy, str(run.get("name")))]
-    synthetic = not homes
-    if synthetic:
-        names = [f"{structure.TOOL}{tool}" for tool in policy.tools]
-        homes = [(_made_up(name), *slot) for name in names for slot in free_text_slots(policy, name)]
-    bodies = list(runs) or [_made_up("agent_turn")]
+    pairs: SimpleQueue[Seeker] = SimpleQueue()
+    for pair in ((scanner, bare), *spare):
+        seeker = Seeker(*pair, runs)
+        pairs.put(seeker)
+
+    def plant_row(what: tuple[str, Style]) -> _Row:
+        mine = pairs.get()
+        try:
+            return _row(mine, *what, seed=seed, n=n)
+        finally:
+            pairs.put(mine)
+
+    wanted = [(name, style) for name, kind in people.KINDS.items() for style in kind.styles if seeker.can(style)]
     values: set[str] = set()
+    languages: Counter[str] = Counter()
     rows: list[Recall] = []
-    for kind, make in people.CLASSES.items():
-        for style in STYLES:
-            found = 0
-            if style != "structural" and not homes:
-                continue
-            for i in range(n):
-                value = make(random).lower() if style == "lower-case" else make(random)
-                values.add(value)
-                if style == "structural":
-                    found += _found_in_place(bare, random.choice(bodies), value, i)
-                else:
-                    found += _found_in_text(scanner, random, *random.choice(homes), value=value)
-            rows.append(Recall(kind, style, n, found, lower_bound(found, n)))
-            tick()
-    return KnownAnswers(seed, tuple(rows), synthetic), frozenset(values)
+    for row in (executor.map if executor is not None else map)(plant_row, wanted):
+        rows.append(row.recall)
+        languages.update(row.languages)
+        values.update(row.values)
+        for plant in row.missed:
+            missed(plant)
+        tick()
+    return KnownAnswers(seed, tuple(rows), seeker.synthetic, dict(sorted(languages.items()))), frozenset(values)
 
 
-def free_text_slots(policy: Policy, span: str) -> Iterator[tuple[Side, str, int | None]]:
-    """The places of a tool's span where the policy lets free text stand: side, field, and the most characters (None for any)."""
-    tool = policy.tools.get(span.removeprefix(structure.TOOL)) if span.startswith(structure.TOOL) else None
-    if tool is None:
-        return
-    sides: tuple[Side, Side] = ("inputs", "outputs")
-    for side in sides:
-        for name in sorted(tool.side(side)):
-            rule = policy.rule_for(span.removeprefix(structure.TOOL), side, name)
-            # Where the policy lets a class pass, a plant of that class is no finding, and shows nothing of the scanner.
-            if rule.action in {"scan", "truncate"} and not rule.allow_entities:
-                yield side, name, rule.chars if rule.action == "truncate" else None
+@dataclass(frozen=True, slots=True)
+class _Row:
+    recall: Recall
+    languages: Mapping[str, int]
+    values: frozenset[str]
+    missed: tuple[Plant, ...]
 
 
-def _found_in_text(scanner: Scanner, random: Random, run: Run, side: Side, field: str, chars: int | None, *, value: str) -> bool:
-    """Whether the plant itself is found: a finding about its carrier, or about the text's length, does not count."""
-    fitting = [c for c in CARRIERS if chars is None or len(c) - 2 + len(value) <= chars]
-    carrier = random.choice(fitting[:-1] or fitting or CARRIERS[-1:])
-    start, text = carrier.index("{}"), carrier.format(value)
-    held = run.get(side)
-    copy = {**run, side: {**(held if isinstance(held, Mapping) else {}), field: text}}
-    path = f"{side}.{field}"
-    return any(
-        f.path == path and not f.source.startswith("policy.") and f.start < start + len(value) and f.start + f.length > start
-        for f in scanner.scan(copy)
+def _row(seeker: Seeker, name: str, style: Style, *, seed: int, n: int) -> _Row:
+    """One class in one style, in one stage or two. It draws from a spring of its own: that another goes on changes none of its plants."""
+    kind = people.KINDS[name]
+    random = Random(f"{seed}:{name}:{style}")  # noqa: S311  # plants, not secrets: the seed is told so that they can be made again
+    plants: list[Plant] = []
+    missed: list[Plant] = []
+    for goal in (n, EXTENSION * n):
+        if plants and not goes_on(n, len(missed)):
+            break
+        batch = [planting.make(name, kind, style, turn, random) for turn in range(len(plants), goal)]
+        missed += [plant for plant, seen in zip(batch, seeker.find(batch), strict=True) if not seen]
+        plants += batch
+    recall = Recall(
+        name, style, len(plants), len(plants) - len(missed), recall_at_least(n, len(plants), len(missed)), people.KINDS[name].letter
     )
-
-
-def _found_in_place(scanner: Scanner, run: Run, value: str, i: int) -> bool:
-    """Whether a plant in a structural place is a finding that the untouched run has not."""
-    copy = dict(run)
-    PLACES[i % len(PLACES)](copy, value)
-    before = {_where(f) for f in scanner.scan(run)}
-    return any(_where(f) not in before for f in scanner.scan(copy))
-
-
-def _where(finding: Finding) -> tuple[str, str]:
-    return finding.path, finding.fingerprint
-
-
-def _metadata(run: dict[str, object]) -> dict[str, object]:
-    extra = run.get("extra")
-    extra = dict(extra) if isinstance(extra, Mapping) else {}
-    held = extra.get("metadata")
-    extra["metadata"] = metadata = dict(held) if isinstance(held, Mapping) else {}
-    run["extra"] = extra
-    return metadata
-
-
-def _in_key(run: dict[str, object], value: str) -> None:
-    run["inputs"] = {value: "yes"}
-
-
-def _in_metadata_key(run: dict[str, object], value: str) -> None:
-    _metadata(run)[value] = 1
-
-
-def _in_metadata(run: dict[str, object], value: str) -> None:
-    _metadata(run)["reason"] = value
-
-
-def _in_label(run: dict[str, object], value: str) -> None:
-    _metadata(run)["deployment"] = value
-
-
-def _in_name(run: dict[str, object], value: str) -> None:
-    run["name"] = f"tool.{value}"
-
-
-def _in_tag(run: dict[str, object], value: str) -> None:
-    run["tags"] = [value]
-
-
-def _in_error(run: dict[str, object], value: str) -> None:
-    run["error"] = f"LookupError: patient {value} not found"
-
-
-def _in_event(run: dict[str, object], value: str) -> None:
-    run["events"] = [{"name": "new_token", "time": "2026-01-01T00:00:00.000000Z", "message": value}]
-
-
-def _in_attachment(run: dict[str, object], value: str) -> None:
-    run["attachments"] = [f"{value}.wav"]
-
-
-def _in_number(run: dict[str, object], value: str) -> None:
-    digits = "".join(c for c in value if c.isdecimal())
-    # A smaller number could be a measure: no scan can tell, and the report's limits say so.
-    _metadata(run)["audio_ms"] = int(digits) if digits and int(digits) > MEASURE_MAX else value
-
-
-def _deep(run: dict[str, object], value: str) -> None:
-    nested: object = value
-    for _ in range(40):
-        nested = [{"<REDACTED_KEY_1>": nested}]
-    run["outputs"] = {"<REDACTED_KEY_1>": nested}
-
-
-PLACES: Final[tuple[Callable[[dict[str, object], str], None], ...]] = (
-    _in_key, _in_metadata_key, _in_metadata, _in_label, _in_name, _in_tag, _in_error, _in_event, _in_attachment, _in_number, _deep,
-)  # fmt: skip
-"""Where structural plants go, in turn."""
-
-
-def _made_up(name: str) -> Run:
-    """A span as the tracer would send it, for a project that has none of its kind."""
-    at, span = "2026-01-01T00:00:00.000000Z", "01890000-0000-7000-8000-000000000000"
-    return {
-        "id": span, "trace_id": span, "parent_run_id": None, "dotted_order": f"20260101T000000000000Z{span}", "name": name,
-        "run_type": "tool" if name.startswith(structure.TOOL) else "chain", "start_time": at, "end_time": at, "session_name": None,
-        "inputs": {}, "outputs": {}, "error": None, "extra": {"metadata": {}}, "events": [], "tags": [],
-    }  # fmt: skip
+    told = frozenset(plant.text for plant in plants if len(plant.text) >= TOLD_MIN)
+    return _Row(recall, Counter(plant.value.language for plant in plants), told, tuple(missed))

@@ -17,8 +17,9 @@ class Manifest:
         requests: HTTP requests made, tries again included; 0 for a file.
         retries: those of them that were made again.
         pages: pages or row groups that came.
-        bytes: of all answers, or of the file.
-        answers_sha256: SHA-256 over the SHA-256 of each answer in order, or of the file.
+        bytes: of all pages, or of the file.
+        answers_sha256: SHA-256 over the SHA-256 of each page in order, or of each file; of the file itself where it is one of lines. Where
+            reading broke off, of what was read until then.
         runs_digest: keyed BLAKE2b over each different run's id and content digest, sorted: the same runs with the same content, whatever
             the order, give the same; without the key it tells nothing of the content.
         attached: runs with attachments; each is a finding.
@@ -48,8 +49,8 @@ class CrossCheck:
         matched: those of them that were read.
         missing: expected and not found.
         unexpected: found and not expected: somebody else sends to this project.
-        missing_ids: at most 20 of them.
-        unexpected_ids: at most 20 of them.
+        missing_ids: at most 20 of them; a run whose own id the account does not keep is named by its call's.
+        unexpected_ids: at most 20 of them; ``(no id)`` where what stands there is none.
         why: why it could not be made or is only part of it, in words; empty if it is whole.
     """
 

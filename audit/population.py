@@ -1,61 +1,48 @@
 """What was audited: how many traces and runs, whether each trace is whole, and a digest that says which runs they were.
 
-The unit is the trace, one call. Nothing here holds content: only closed names, ids, times and counts.
+The unit is the trace, one call. Nothing here holds content: only closed names, ids, times, counts and keyed digests. What grows with the
+number of runs lies in SQLite and not in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import fsum
 from typing import Final
 
 from audit import structure
+from audit.manifest import Manifest, TraceFacts
+from audit.moments import instant
 from audit.source import Run
+from audit.tables import id_bytes, id_text, temporary
 
 REQUIRED_SPANS: Final = ("session.start", "policy.guardrail", "agent_turn", "session.end")
 """What every whole trace holds at least once."""
 CALL_MAX: Final = timedelta(hours=1)
 """A trace without an end that began within this time may still be going on; one without a beginning may be cut by the window."""
-
-
-@dataclass(slots=True)
-class Trace:
-    """What is known of one trace, run by run.
-
-    Attributes:
-        roots: runs without a parent.
-        spans: by span name.
-        untyped: errors that are not of the closed lists, or that lack their metadata.
-    """
-
-    ids: set[str] = field(default_factory=set)
-    parents: set[str] = field(default_factory=set)
-    roots: int = 0
-    spans: Counter[str] = field(default_factory=Counter)
-    first: datetime | None = None
-    rooms: set[str] = field(default_factory=set)
-    errors: int = 0
-    untyped: int = 0
-    tool_calls: int = 0
-    offered: int | None = None
-    lost: int = 0
-    cost_usd: float = 0.0
-    cost_unknown: bool = False
-
-    def missing(self) -> tuple[str, ...]:
-        """What this trace lacks to be whole, in words; empty if it is."""
-        lacks = [name for name in REQUIRED_SPANS if not self.spans[name]]
-        if self.roots != 1:
-            lacks.append("root" if not self.roots else "one root only")
-        if self.parents - self.ids:
-            lacks.append("a parent run")
-        tools = sum(n for name, n in self.spans.items() if name.startswith(structure.TOOL))
-        if tools < self.tool_calls:
-            lacks.append("a tool span")
-        return tuple(lacks)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ENDS: Final = frozenset({"session.end", "voice_session"})
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS count_runs (
+    id BLOB PRIMARY KEY, trace BLOB NOT NULL, parent BLOB, span TEXT NOT NULL, tool TEXT, start INTEGER, room TEXT, policy TEXT,
+    error INTEGER NOT NULL, untyped INTEGER NOT NULL, tool_calls INTEGER NOT NULL, cost REAL NOT NULL, cost_unknown INTEGER NOT NULL,
+    offered INTEGER, lost INTEGER NOT NULL, reason TEXT, version TEXT, env TEXT, attached INTEGER NOT NULL, digest BLOB NOT NULL
+)"""
+_BY_TRACE: Final = "CREATE INDEX IF NOT EXISTS count_runs_trace ON count_runs (trace)"
+"""Made only when somebody asks trace by trace: adding is slower with it."""
+_REPEATS: Final = "CREATE TABLE IF NOT EXISTS count_repeats (n INTEGER NOT NULL)"
+_ADD: Final = f"INSERT OR IGNORE INTO count_runs VALUES ({', '.join('?' * 20)})"  # noqa: S608  # closed text
+_TRACES: Final = f"""
+SELECT {", ".join(f"sum(span = '{name}')" for name in REQUIRED_SPANS)}, sum(parent IS NULL),
+    sum(parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM count_runs p WHERE p.id = r.parent AND p.trace = r.trace)),
+    sum(span LIKE 'tool.%') < sum(tool_calls), min(start), max(offered), max(lost), max(cost_unknown)
+FROM count_runs r GROUP BY trace"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,61 +94,141 @@ class Population:
     policies: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One run among the others.
+
+    Args:
+        trace_id: its trace.
+        run_id: its id.
+        span: its closed name.
+        start: microseconds since 1970, or None.
+        ends: whether it tells that its call has ended.
+    """
+
+    trace_id: str
+    run_id: str
+    span: str
+    start: int | None
+    ends: bool
+
+
 class Counting:
-    """Counts runs as they come, in any order."""
+    """Counts runs as they come, in any order.
 
-    def __init__(self) -> None:
-        self._traces: dict[str, Trace] = {}
-        self._ids: set[str] = set()
-        self._repeated = 0
-        self._policies: Counter[str] = Counter()
-        self._last: datetime | None = None
+    Args:
+        db: where to keep what is counted, in tables ``count_*``, which are made if they are not there; nothing is ever committed or rolled
+            back here, and what is there already is counted on. None keeps it in a temporary file of this object alone.
+    """
 
-    def add(self, run: Run, span: str) -> bool:
+    def __init__(self, db: sqlite3.Connection | None = None) -> None:
+        self._own = db is None
+        self._db = temporary() if db is None else db
+        self._db.execute(_SCHEMA)
+        self._db.execute(_REPEATS)
+
+    def add(self, run: Run, span: str, digest: bytes = b"") -> bool:
         """Count one run; False if it was counted before.
 
         Args:
             run: as stored.
             span: its name if it is on the closed list, else ``?``.
+            digest: keyed digest of its content, for `runs_digest`.
         """
-        run_id = str(run.get("id"))
-        if run_id in self._ids:
-            self._repeated += 1
-            return False
-        self._ids.add(run_id)
-        trace = self._traces.setdefault(str(run.get("trace_id") or run_id), Trace())
-        trace.ids.add(run_id)
-        trace.spans[span] += 1
-        parent = run.get("parent_run_id")
-        if parent is None:
-            trace.roots += 1
-        else:
-            trace.parents.add(str(parent))
+        run_id = id_bytes(run.get("id"))
+        parent, held, error = run.get("parent_run_id"), metadata(run), run.get("error")
         start = instant(run.get("start_time"))
-        if start is not None:
-            trace.first = min(trace.first or start, start)
-            self._last = max(self._last or start, start)
-        self._facts(trace, run, span)
-        return True
+        untyped = False
+        if error is not None:
+            typed = structure.typed_error(error) and held.get("error_type") in structure.ERROR_CLASSES
+            untyped = not (typed and held.get("error_message") in structure.ERROR_CODES)
+        turn, ends = span == "agent_turn", span in _ENDS
+        told = ends and "spans_offered" in held
+        row = (
+            run_id,
+            id_bytes(run.get("trace_id") or run.get("id")),
+            None if parent is None else id_bytes(parent),
+            span,
+            _tool(run, span),
+            None if start is None else (start - _EPOCH) // _MICROSECOND,
+            _closed(held, "room_sid"),
+            _closed(held, "policy_digest"),
+            error is not None,
+            untyped,
+            count(held.get("tool_calls")) if turn else 0,
+            number(held.get("cost_usd")) if turn else 0.0,
+            turn and held.get("cost_unknown") is True,
+            count(held["spans_offered"]) if told else None,
+            count(held.get("spans_dropped")) if told else 0,
+            _closed(held, "reason") if ends else None,
+            _closed(held, "agent_version"),
+            _closed(held, "env"),
+            bool(run.get("attachments")),
+            digest,
+        )
+        if self._db.execute(_ADD, row).rowcount:
+            return True
+        self._db.execute("INSERT INTO count_repeats VALUES (1)")
+        return False
 
-    def _facts(self, trace: Trace, run: Run, span: str) -> None:
-        held = metadata(run)
-        if run.get("error") is not None:
-            trace.errors += 1
-            typed = structure.typed_error(run["error"]) and held.get("error_type") in structure.ERROR_CLASSES
-            trace.untyped += not (typed and held.get("error_message") in structure.ERROR_CODES)
-        if isinstance(room := held.get("room_sid"), str):
-            trace.rooms.add(room)
-        digest = held.get("policy_digest")
-        if isinstance(digest, str) and structure.METADATA["policy_digest"](digest):
-            self._policies[digest] += 1
-        if span == "agent_turn":
-            trace.tool_calls += count(held.get("tool_calls"))
-            trace.cost_usd += number(held.get("cost_usd"))
-            trace.cost_unknown |= held.get("cost_unknown") is True
-        if span in {"session.end", "voice_session"} and "spans_offered" in held:
-            trace.offered = max(trace.offered or 0, count(held["spans_offered"]))
-            trace.lost = max(trace.lost, count(held.get("spans_dropped")))
+    def known(self, run_id: str) -> bool:
+        """Whether a run of this id was counted."""
+        return self._db.execute("SELECT 1 FROM count_runs WHERE id = ?", (id_bytes(run_id),)).fetchone() is not None
+
+    def has_trace(self, trace_id: str) -> bool:
+        """Whether a run of this trace was counted."""
+        self._db.execute(_BY_TRACE)
+        return self._db.execute("SELECT 1 FROM count_runs WHERE trace = ? LIMIT 1", (id_bytes(trace_id),)).fetchone() is not None
+
+    def placed(self) -> Iterator[Placed]:
+        """Every counted run with its place and time, by trace."""
+        asked = "SELECT trace, id, span, start, span = 'session.end' OR offered IS NOT NULL FROM count_runs ORDER BY trace, id"
+        for trace, run_id, span, start, ends in self._db.execute(asked):
+            yield Placed(id_text(trace), id_text(run_id), span, start, ends=bool(ends))
+
+    def absent_parents(self, trace_id: str) -> tuple[str, ...]:
+        """Ids of the runs that runs of this trace hang under, and that were not counted, sorted."""
+        self._db.execute(_BY_TRACE)
+        asked = (
+            "SELECT DISTINCT parent FROM count_runs WHERE trace = ? AND parent IS NOT NULL AND parent NOT IN (SELECT id FROM count_runs)"
+        )
+        return tuple(id_text(parent) for (parent,) in self._db.execute(f"{asked} ORDER BY parent", (id_bytes(trace_id),)))
+
+    def runs_digest(self) -> str:
+        """BLAKE2b over ``id digest`` of each counted run, sorted; the digests are keyed already."""
+        whole = hashlib.blake2b(digest_size=16)
+        for run_id, digest in self._db.execute("SELECT id, digest FROM count_runs ORDER BY id"):
+            whole.update(b"%b %b\n" % (run_id, digest.hex().encode()))
+        return whole.hexdigest()
+
+    def complete(self, manifest: Manifest) -> Manifest:
+        """A source's manifest with what only the counting knows: the runs' digest, and how many different ones have attachments."""
+        (attached,) = self._db.execute("SELECT count(*) FROM count_runs WHERE attached").fetchone()
+        return replace(manifest, runs_digest=self.runs_digest(), attached=attached)
+
+    def traces(self, findings: Mapping[str, int] | None = None) -> Iterator[TraceFacts]:
+        """Every trace as a sample is drawn from it, sorted by id.
+
+        Args:
+            findings: by trace id, how many findings lie in it.
+        """
+        found = findings or {}
+        asked = (
+            "SELECT trace, count(*), max(error), group_concat(DISTINCT tool),"
+            " min(CASE span WHEN 'session.end' THEN reason END), min(reason), max(reason = 'error'), max(span = 'session.end'),"
+            " min(version), count(DISTINCT version), min(env), count(DISTINCT env) FROM count_runs GROUP BY trace ORDER BY trace"
+        )
+        for trace, runs, error, tools, end, reason, failed, ended, version, versions, env, envs in self._db.execute(asked):
+            trace_id = id_text(trace)
+            yield TraceFacts(
+                trace_id=trace_id,
+                tools="+".join(sorted(tools.split(","))) if tools else "none",
+                outcome="error" if error or failed else end or reason or ("unknown" if ended else "open"),
+                version=version if versions == 1 else "?",
+                env=env if envs == 1 else "?",
+                runs=runs,
+                findings=found.get(trace_id, 0),
+            )
 
     def result(self, *, live: bool, since: datetime | None = None, until: datetime | None = None) -> Population:
         """The population so far.
@@ -171,41 +238,64 @@ class Counting:
             since: where the window begins, if the source was read by a window.
             until: where it ends.
         """
-        broken: list[tuple[str, ...]] = []
-        is_open = cut = 0
-        for trace in self._traces.values():
-            lacks = trace.missing()
-            if lacks and live and until and trace.first and not trace.spans["session.end"] and trace.first > until - CALL_MAX:
+        incomplete: Counter[str] = Counter()
+        traces = is_open = cut = broken = offered = lost = uncounted = unpriced = 0
+        for *spans, roots, orphans, untold, began, told, gone, no_price in self._db.execute(_TRACES):
+            traces += 1
+            offered, lost = offered + (told or 0), lost + gone
+            ended = spans[-1]
+            uncounted += told is None and ended > 0
+            unpriced += no_price
+            lacks = _lacks(spans, roots, orphans=bool(orphans), untold=bool(untold))
+            first = None if began is None else _EPOCH + began * _MICROSECOND
+            if lacks and live and until and first and not ended and first > until - CALL_MAX:
                 is_open += 1
-            elif lacks and since and trace.first and not trace.roots and trace.first < since + CALL_MAX:
+            elif lacks and since and first and not roots and first < since + CALL_MAX:
                 cut += 1
             elif lacks:
-                broken.append(lacks)
-        traces = self._traces.values()
-        rooms = Counter(room for trace in traces for room in trace.rooms)
-        starts = [trace.first for trace in traces if trace.first]
+                broken += 1
+                incomplete.update(lacks)
+        ask = self._db.execute
+        runs, errors, untyped, first_us, last_us = ask(
+            "SELECT count(*), total(error), total(untyped), min(start), max(start) FROM count_runs"
+        ).fetchone()
+        shared = "SELECT count(*) FROM (SELECT 1 FROM count_runs WHERE room IS NOT NULL GROUP BY room HAVING count(DISTINCT trace) > 1)"
         return Population(
-            traces=len(traces),
-            runs=len(self._ids),
-            repeated=self._repeated,
-            spans=_sorted(sum((trace.spans for trace in traces), Counter())),
-            digest=hashlib.blake2b("\n".join(sorted(self._ids)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest(),
-            first=min(starts).isoformat() if starts else "",
-            last=self._last.isoformat() if self._last else "",
+            traces=traces,
+            runs=runs,
+            repeated=ask("SELECT count(*) FROM count_repeats").fetchone()[0],
+            spans=dict(ask("SELECT span, count(*) FROM count_runs GROUP BY span ORDER BY span")),
+            digest=self._digest(),
+            first=_iso(first_us),
+            last=_iso(last_us),
             open=is_open,
             cut=cut,
-            incomplete=_sorted(Counter(lack for lacks in broken for lack in lacks)),
-            broken=len(broken),
-            shared_rooms=sum(1 for n in rooms.values() if n > 1),
-            errors=sum(trace.errors for trace in traces),
-            untyped=sum(trace.untyped for trace in traces),
-            offered=sum(trace.offered or 0 for trace in traces),
-            lost=sum(trace.lost for trace in traces),
-            uncounted=sum(1 for trace in traces if trace.offered is None and trace.spans["session.end"]),
-            cost_usd=round(sum(trace.cost_usd for trace in traces), 6),
-            cost_unknown=sum(trace.cost_unknown for trace in traces),
-            policies=_sorted(self._policies),
+            incomplete=dict(sorted(incomplete.items())),
+            broken=broken,
+            shared_rooms=ask(shared).fetchone()[0],
+            errors=int(errors),
+            untyped=int(untyped),
+            offered=offered,
+            lost=lost,
+            uncounted=uncounted,
+            # fsum rounds once, at the end: the same sum in whatever order the runs came.
+            cost_usd=round(fsum(cost for (cost,) in ask("SELECT cost FROM count_runs WHERE cost > 0")), 6),
+            cost_unknown=unpriced,
+            policies=dict(ask("SELECT policy, count(*) FROM count_runs WHERE policy IS NOT NULL GROUP BY policy ORDER BY policy")),
         )
+
+    def _digest(self) -> str:
+        whole = hashlib.blake2b(digest_size=16)
+        between = b""
+        for (run_id,) in self._db.execute("SELECT id FROM count_runs ORDER BY id"):
+            whole.update(between + run_id)
+            between = b"\n"
+        return whole.hexdigest()
+
+    def close(self) -> None:
+        """Delete the temporary file, if it has one."""
+        if self._own:
+            self._db.close()
 
 
 def metadata(run: Run) -> Mapping[str, object]:
@@ -225,16 +315,25 @@ def count(value: object) -> int:
     return int(number(value))
 
 
-def instant(value: object) -> datetime | None:
-    """An instant in UTC as a store writes it, or None."""
-    if not isinstance(value, str) or not structure.TIME(value):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _closed(held: Mapping[str, object], key: str) -> str | None:
+    """A metadata value, if it is of the shape it must have; nothing else of a trace may be kept."""
+    value = held.get(key)
+    return value if isinstance(value, str) and structure.METADATA[key](value) else None
 
 
-def _sorted(counter: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counter.items()))
+def _tool(run: Run, span: str) -> str | None:
+    if span.startswith(structure.TOOL):
+        return "?" if span == structure.UNKNOWN_TOOL else span.removeprefix(structure.TOOL)
+    return "?" if span == "?" and run.get("run_type") == "tool" else None
+
+
+def _lacks(spans: list[int], roots: int, *, orphans: bool, untold: bool) -> list[str]:
+    """What a trace lacks to be whole, in words; empty if it is."""
+    lacks = [name for name, n in zip(REQUIRED_SPANS, spans, strict=True) if not n]
+    if roots != 1:
+        lacks.append("one root only" if roots else "root")
+    return lacks + ["a parent run"] * orphans + ["a tool span"] * untold
+
+
+def _iso(microseconds: int | None) -> str:
+    return "" if microseconds is None else (_EPOCH + microseconds * _MICROSECOND).isoformat()

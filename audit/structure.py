@@ -147,6 +147,22 @@ OPEN: Final = frozenset({"agent_version", *LABELS})
 COUNT: Final = _COUNT
 """The counts under ``redactions``, whose keys are the policy's fields or ``unknown``."""
 
+MANY: Final = 20_000
+"""More of anything in one call than a call has: a count above it, of six digits or more, may as well be somebody's number."""
+
+_TOKENS: Final = 5_000_000
+LIKELY: Final[Mapping[str, float]] = {
+    **dict.fromkeys((key for key, check in METADATA.items() if check is _COUNT), MANY),
+    **dict.fromkeys((key for key in (*METADATA, *USAGE) if key.endswith("tokens")), _TOKENS),
+    **dict.fromkeys((key for key, check in METADATA.items() if check is _MS), 9_999_999),
+    "transcription_s": 9_999,
+}
+"""By metadata key, the largest number that a call is likely to give; a larger one is told, though the gate lets it through.
+
+The gate's bounds are wide, so that no odd call is lost: a day in milliseconds has room for 19751210, ten million for a record number.
+Two hours and three quarters in milliseconds have seven digits: dates and telephone numbers have eight or more. No call is so long.
+"""
+
 ROW: Final[Mapping[str, Check]] = {
     "id": UUID,
     "trace_id": UUID,

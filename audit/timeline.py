@@ -1,14 +1,79 @@
-"""What the charts draw: how long callers waited, what calls cost, and what the policy redacted, as the traces themselves report it."""
+"""What the charts draw: how long callers waited, what calls cost, and what the policy redacted, as the traces themselves report it.
+
+What grows with the number of runs lies in SQLite and not in memory; what is drawn is counted into fixed bins.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, fsum
+from typing import Final, NamedTuple
 
+from audit.moments import instant
 from audit.population import count, metadata, number
 from audit.source import Run
+from audit.tables import temporary
+
+TTFT_EDGES: Final = (*(float(ms) for ms in range(0, 3_000, 50)), *(float(ms) for ms in range(3_000, 10_001, 500)))
+"""Milliseconds: fine where the budget of the gates lies, coarse beyond."""
+COST_EDGES: Final = (*(n / 200 for n in range(20)), *(n / 20 for n in range(2, 21)))
+"""US dollars: half cents to ten cents, then five cents."""
+SESSION_EDGES: Final = (*(float(s * 1_000) for s in range(0, 600, 15)), *(float(s * 1_000) for s in range(600, 3_601, 300)))
+"""Milliseconds: quarters of a minute to ten minutes, then five minutes."""
+_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS watch_values (kind TEXT NOT NULL, value REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS watch_counts (kind TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (kind, name))",
+    "CREATE TABLE IF NOT EXISTS watch_days (day TEXT PRIMARY KEY, traces INTEGER NOT NULL, runs INTEGER NOT NULL, errors INTEGER NOT NULL)",
+)
+_VALUE: Final = "INSERT INTO watch_values VALUES (?, ?)"
+_COUNT: Final = "INSERT INTO watch_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
+_DAY: Final = (
+    "INSERT INTO watch_days VALUES (?, ?, 1, ?)"
+    " ON CONFLICT DO UPDATE SET traces = traces + excluded.traces, runs = runs + 1, errors = errors + excluded.errors"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How values spread.
+
+    Args:
+        edges: of the bins, one more than there are counts; a bin holds what is at its lower edge or above and below its upper one. The last
+            bin also holds whatever is above it.
+        counts: values in each bin.
+        n: values in all.
+        p50: the median, exact, by nearest rank; None of no values. Likewise the next two.
+        p95: the 95th percentile.
+        p99: the 99th percentile.
+        max: the largest.
+        total: the sum.
+    """
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    n: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    total: float = 0.0
+
+
+class Day(NamedTuple):
+    """One day, UTC.
+
+    Args:
+        traces: roots that began on it.
+        runs: runs that began on it.
+        errors: of those, how many have an error.
+    """
+
+    traces: int
+    runs: int
+    errors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +81,22 @@ class Timeline:
     """The measures of all runs.
 
     Args:
-        ttft_ms: milliseconds from the end of the caller's speech to the first sound of the answer, sorted, one for each answered turn.
-        costs_usd: US dollars for each agent turn, sorted.
+        ttft_ms: milliseconds from the end of the caller's speech to the first sound of the answer, of each answered turn.
+        costs_usd: US dollars of each agent turn.
+        sessions_ms: milliseconds each call took, of those that have an end.
         redactions: by policy field, how often the policy redacted it; ``unknown`` for fields nobody named.
         tools: by tool span, how often it ran.
         tool_errors: by tool span, how often it failed.
+        by_day: by day, ISO 8601, what began on it.
     """
 
-    ttft_ms: tuple[float, ...] = ()
-    costs_usd: tuple[float, ...] = ()
+    ttft_ms: Histogram = field(default_factory=Histogram)
+    costs_usd: Histogram = field(default_factory=Histogram)
+    sessions_ms: Histogram = field(default_factory=Histogram)
     redactions: Mapping[str, int] = field(default_factory=dict)
     tools: Mapping[str, int] = field(default_factory=dict)
     tool_errors: Mapping[str, int] = field(default_factory=dict)
+    by_day: Mapping[str, Day] = field(default_factory=dict)
 
 
 class Watching:
@@ -35,41 +104,77 @@ class Watching:
 
     Args:
         fields: the policy's fields; a redaction count under another name is counted under ``unknown``.
+        db: where to keep them, in tables ``watch_*``; as in `audit.population.Counting`.
     """
 
-    def __init__(self, fields: frozenset[str]) -> None:
+    def __init__(self, fields: frozenset[str], db: sqlite3.Connection | None = None) -> None:
         self._fields = fields
-        self._ttft: list[float] = []
-        self._costs: list[float] = []
-        self._redactions: Counter[str] = Counter()
-        self._tools: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
+        self._own = db is None
+        self._db = temporary() if db is None else db
+        for table in _TABLES:
+            self._db.execute(table)
 
     def add(self, run: Run, span: str) -> None:
-        """Take in one run under its closed span name."""
-        held = metadata(run)
+        """Take in one run under its closed span name; each run once."""
+        held, failed = metadata(run), run.get("error") is not None
+        begun = instant(run.get("start_time"))
+        if begun is not None:
+            self._db.execute(_DAY, (begun.date().isoformat(), run.get("parent_run_id") is None, failed))
         if span == "agent_turn":
             if "ttft_ms" in held:
-                self._ttft.append(number(held["ttft_ms"]))
+                self._db.execute(_VALUE, ("ttft_ms", number(held["ttft_ms"])))
             if "cost_usd" in held:
-                self._costs.append(number(held["cost_usd"]))
+                self._db.execute(_VALUE, ("cost_usd", number(held["cost_usd"])))
+        elif span == "voice_session":
+            ended = instant(run.get("end_time"))
+            if begun is not None and ended is not None and ended >= begun:
+                self._db.execute(_VALUE, ("session_ms", (ended - begun).total_seconds() * 1_000))
         elif span == "policy.guardrail":
             counts = held.get("redactions")
             for name, n in counts.items() if isinstance(counts, Mapping) else ():
-                self._redactions[name if name in self._fields else "unknown"] += count(n)
+                self._db.execute(_COUNT, ("redaction", name if name in self._fields else "unknown", count(n)))
         elif span.startswith("tool."):
-            self._tools[span] += 1
-            self._errors[span] += run.get("error") is not None
+            self._db.execute(_COUNT, ("tool", span, 1))
+            if failed:
+                self._db.execute(_COUNT, ("tool_error", span, 1))
 
     def result(self) -> Timeline:
         """The measures so far."""
+        ask = self._db.execute
         return Timeline(
-            tuple(sorted(self._ttft)),
-            tuple(sorted(self._costs)),
-            dict(self._redactions.most_common()),
-            dict(sorted(self._tools.items())),
-            dict(sorted((name, n) for name, n in self._errors.items() if n)),
+            ttft_ms=self._histogram("ttft_ms", TTFT_EDGES),
+            costs_usd=self._histogram("cost_usd", COST_EDGES),
+            sessions_ms=self._histogram("session_ms", SESSION_EDGES),
+            redactions=dict(ask("SELECT name, n FROM watch_counts WHERE kind = 'redaction' ORDER BY n DESC, name")),
+            tools=dict(ask("SELECT name, n FROM watch_counts WHERE kind = 'tool' ORDER BY name")),
+            tool_errors=dict(ask("SELECT name, n FROM watch_counts WHERE kind = 'tool_error' ORDER BY name")),
+            by_day={day: Day(*counts) for day, *counts in ask("SELECT day, traces, runs, errors FROM watch_days ORDER BY day")},
         )
+
+    def _histogram(self, kind: str, edges: tuple[float, ...]) -> Histogram:
+        (n,) = self._db.execute("SELECT count(*) FROM watch_values WHERE kind = ?", (kind,)).fetchone()
+        if not n:
+            return Histogram()
+        ranks = {share: max(0, ceil(share * n) - 1) for share in (0.5, 0.95, 0.99, 1.0)}
+        at: dict[int, float] = {}
+        counts = [0] * (len(edges) - 1)
+        wanted = frozenset(ranks.values())
+
+        def values() -> Iterator[float]:
+            for i, (value,) in enumerate(self._db.execute("SELECT value FROM watch_values WHERE kind = ? ORDER BY value", (kind,))):
+                counts[min(bisect_right(edges, value) - 1, len(counts) - 1)] += 1
+                if i in wanted:
+                    at[i] = value
+                yield value
+
+        total = fsum(values())
+        p50, p95, p99, largest = (at[ranks[share]] for share in (0.5, 0.95, 0.99, 1.0))
+        return Histogram(edges, tuple(counts), n, p50, p95, p99, largest, round(total, 6))
+
+    def close(self) -> None:
+        """Delete the temporary file, if it has one."""
+        if self._own:
+            self._db.close()
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

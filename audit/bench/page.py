@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from jinja2 import Environment, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from audit.bench import cells
 from audit.bench.report import Bench, Row
 from audit.known_answers import Recall, Style
-from audit.report import charts
-from audit.report import html as house
+from audit.report import charts, svg
+from audit.report.html import house_style
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
 RECALL_BAR: Final = 0.95
@@ -26,18 +28,12 @@ def render(bench: Bench) -> str:
     )
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         bench=bench,
-        style=_house_style(),
+        style=house_style(),
         leaks=[leaks for form in ("written", "spoken") if (leaks := _leaks(bench, form))],
         classes=[(name, chart) for name in bench.detectors if (chart := _classes(bench, name))],
         cells=cells,
         layers=cells.layer_names(bench),
     )
-
-
-def _house_style() -> Markup:
-    """The style sheet of the audit's report: one house, one look."""
-    page = house.TEMPLATE.read_text(encoding="utf-8")
-    return Markup(page.partition("<style>")[2].partition("</style>")[0])  # noqa: S704  # a file of ours
 
 
 def _leaks(bench: Bench, form: str) -> tuple[str, Markup] | None:
@@ -47,12 +43,12 @@ def _leaks(bench: Bench, form: str) -> tuple[str, Markup] | None:
         return None
     counts = {name: sum(row.figures[name].leaked for row in rows) for name in bench.detectors}
     title = f"Of {documents} {form} documents, as given and derived: those with a wholly missed direct identifier"
-    return title, charts.bars(counts, title=title, style="bar bad")
+    return title, svg.draw(charts.bars(counts, title=title, style="bar bad"))
 
 
 def _classes(bench: Bench, detector: str) -> Markup | None:
     rows = [_recall(row, detector) for row in bench.classes]
-    return charts.intervals(rows, title=f"Recall by class, {detector}", bar=RECALL_BAR) if rows else None
+    return svg.draw(charts.intervals(rows, title=f"Recall by class, {detector}", bar=RECALL_BAR)) if rows else None
 
 
 def _recall(row: Row, detector: str) -> Recall:

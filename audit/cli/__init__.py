@@ -24,16 +24,27 @@ from phi_guard.errors import PhiGuardError
 __all__ = ["load_module", "main"]
 
 COMMANDS: Final = {
-    "bench": ("audit.cli.bench:bench", "Measure detection beside Presidio's default, and what recording costs beside other tracers."),
+    "baseline": ("audit.cli.baseline:baseline", "Findings that somebody has accepted, with a reason, an owner and a last day."),
+    "bench": ("audit.cli.bench:bench", "Measure detection, recording and scanning beside their rivals."),
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
     "disclosures": ("audit.cli.disclosures:disclosures", "Show and check the log of what was sent to whom."),
     "doctor": ("audit.cli.doctor:doctor", "Look for doors through which content could leave past the gate, and say how to shut each."),
+    "incident": ("audit.cli.incident:incident", "After a leak: the timeline, the legal clocks, the draft of the assessment."),
+    "keys": ("audit.cli.keys:keys", "Make keys that sign, and say which are trusted."),
+    "log": ("audit.cli.log:log", "Show and check the audit's own log."),
+    "plan": ("audit.cli.plan:plan", "How many traces people must read, and what that would show."),
     "policy": ("audit.cli.policy:policy", "Check, try, explain and compare policies; propose rules for a new tool."),
+    "purge": ("audit.cli.purge:purge", "Delete leaked traces, and prove that they are gone."),
     "rehearse": ("audit.cli.rehearse:rehearse", "Play real agent calls against a stand-in and measure what telemetry costs."),
     "relay": ("audit.cli.relay:relay", "Run the relay as a service, or ask one how it is."),
+    "report": ("audit.cli.report:report", "Render a report again, compare two, print the schema."),
+    "review": ("audit.cli.review:review", "Walk through the sample of a report, and decide each trace."),
+    "roster": ("audit.cli.roster:roster", "Make the clinic's own patients a detector: an index in which nobody can read a name."),
     "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
     "serve": ("audit.cli.serve:serve", "Run the local trace store."),
+    "sign": ("audit.cli.sign:sign", "Put a person's name under a report."),
     "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),
+    "verify": ("audit.cli.verify:verify", "Check reports, reviews, signatures and the audit's log, offline."),
 }
 """Subcommands by name: where each is, and its line in the help."""
 
@@ -125,7 +136,8 @@ def _version() -> str:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 GO or done, 1 NO-GO, 2 usage or configuration, 3 UNPROVEN or could not finish, 130 interrupted.",
+    epilog="Exit codes: 0 GO or done, 1 NO-GO, 2 usage or configuration, 3 UNPROVEN or could not finish,"
+    " 4 evidence does not verify, 130 interrupted.",
 )
 @click.version_option(_version(), "--version", prog_name="phi-audit")
 def main() -> None:

@@ -52,6 +52,7 @@ def bench() -> None:
     Examples:
       phi-audit bench detection --corpus corpora/
       phi-audit bench overhead
+      phi-audit bench scan --memory 50000
     """  # noqa: D301  # \b is click's, against re-wrapping
 
 
@@ -173,6 +174,43 @@ def overhead(n: int, seconds: float, check: bool, fmt: str, output: Path | None)
         click.echo(f"bench: not judged: {', '.join(report.unjudged)}; the report says why", err=True)
         return exits.UNPROVEN
     return exits.GO
+
+
+@bench.command(name="scan", epilog="Exit codes: 0 measured; with --check 1 below the bar; 2 usage, 3 could not finish, 130 interrupted.")
+@click.option("--calls", type=click.IntRange(3, 10_000), default=12, show_default=True, help="Invented calls in each round.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Rounds; each has new calls.")
+@click.option("--memory", type=click.IntRange(0, 1_000_000), default=0, show_default=True,
+              help="Scan so many calls in one go and print the memory on the way; 0 to leave it out.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Exit 1 when the scan is not five times as fast as the rival over every string.")
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the report.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, not to stdout.")
+def scan_(calls: int, rounds: int, memory: int, check: bool, fmt: str, output: Path | None) -> int:
+    """Measure the scan beside Presidio's BatchAnalyzerEngine over the same strings, in the same run, and its memory.
+
+    \b
+    Examples:
+      phi-audit bench scan
+      phi-audit bench scan --calls 3 --rounds 1 --memory 50000
+    """  # noqa: D301  # \b is click's, against re-wrapping
+    from audit.bench.rivals import open_batch_rival  # noqa: PLC0415
+    from audit.bench.scan_speed import as_json, as_text, measure_memory, measure_pace, reached  # noqa: PLC0415
+    from audit.detectors import open_detectors  # noqa: PLC0415  # not for --help
+    from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
+
+    def say(line: str) -> None:
+        click.echo(f"bench: {line}", err=True)
+
+    _refuse_unwritable(output)
+    say("loading detectors")
+    policy, detectors = load_policy(shipped("clinic.yaml"), env="dev"), open_detectors()
+    paces = measure_pace(policy, detectors, open_batch_rival(), calls=calls, rounds=rounds, say=say)
+    marks = [n for n in (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000) if n < memory] + [memory] * bool(memory)
+    rows = measure_memory(policy, detectors, marks, say) if memory else ()
+    text = json.dumps(as_json(paces, rows, _version()), indent=2) + "\n" if fmt == "json" else as_text(paces, rows)
+    _write(output, text)
+    if output is None:
+        click.echo(text, nl=False)
+    return exits.NO_GO if check and not reached(paces) else exits.GO
 
 
 def _keep(said: list[str] | None, second: CrossCheck | None, corpus: Corpus, text: LabelledText, answers: Answers) -> None:

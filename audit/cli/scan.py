@@ -1,33 +1,50 @@
-"""``phi-audit scan``: the options, and how the pieces are joined; the work is in `audit.census`, the judgement in `audit.gates`."""
+"""``phi-audit scan``: the options, and how the pieces are joined; the work is in `audit.assessment`, the judgement in `audit.gates`."""
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 import re
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from audit import exits
+from phi_guard.errors import PhiGuardError
 
 if TYPE_CHECKING:
-    from audit.census import Progress
-    from audit.evidence import Rehearsal
+    from audit.assessment import Beside
+    from audit.baseline import Accepted
+    from audit.census import Census, Plan, Progress
+    from audit.custody import Custody
+    from audit.evidence import Alerts, Rehearsal
     from audit.gates import Gate
     from audit.report import Report
+    from audit.roster.find import Roster
+    from audit.source import Window
     from phi_guard.policy.compiled import Policy
 
 KNOWN_ANSWERS: Final = 59
 """Plants of each class and style: none missed of 59 shows a recall of 95 % or more, at 95 % (0.95^59 < 0.05)."""
 ENDPOINT: Final = "https://api.smith.langchain.com"
+FORMATS: Final = ("table", "json", "html", "md", "pdf", "sarif", "junit", "csv")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_file: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+class ScanStopped(PhiGuardError):
+    """The scan cannot keep what it needs on this disk; the message says where."""
 
 
 class Since(click.ParamType[timedelta]):
@@ -44,106 +61,336 @@ class Since(click.ParamType[timedelta]):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-@click.command(epilog="Exit codes: 0 GO, 1 NO-GO, 2 usage, policy or evidence file, 3 UNPROVEN or could not finish, 130 interrupted.")
+class Moment(click.ParamType[datetime]):
+    """An instant in ISO 8601, with its zone."""
+
+    name = "instant"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail("write an instant with its zone, such as 2026-11-20T12:00:00Z", param, ctx)
+        return moment.astimezone(UTC)
+
+
+@click.command(
+    epilog="Exit codes: 0 GO, 1 NO-GO, 2 usage, policy or evidence file, 3 UNPROVEN or could not finish, 130 interrupted (what was done is"
+    " reported and marked incomplete)."
+)
 @click.option("--project", default="", envvar="LANGSMITH_PROJECT", show_envvar=True, help="Project to read; its exact name.")
-@click.option("--from", "file", type=click.Path(path_type=Path), help="Read an exported file instead: JSON Lines, one run a line.")
+@click.option("--from", "file", type=click.Path(path_type=Path, allow_dash=True),
+              help="Read an export instead: JSON Lines (.gz, .zst, - for standard input), or Parquet.")  # fmt: skip
 @click.option("--since", type=Since(), default="7d", show_default=True, help="How far back: 90m, 36h, 7d, 2w.")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), envvar="PHI_GUARD_POLICY", show_envvar=True,
               help="Policy to judge by.  [default: clinic.yaml as shipped]")  # fmt: skip
 @click.option("--env", default="prod", show_default=True, help="Environment whose part of the policy applies.")
-@click.option("--seed", type=int, help="Seed of the known answers.  [default: random; the report gives it]")
+@click.option("--gates", "gates_file", type=_file, help="Gates to judge by.  [default: gates.yaml as shipped]")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of known answers and sample.  [default: random; the report gives it]")
 @click.option("--known-answers", type=click.IntRange(min=0), default=KNOWN_ANSWERS, show_default=True,
               help="Plants of each class and style; fewer cannot show a recall of 95 %.")  # fmt: skip
-@click.option("--evidence", type=click.Path(path_type=Path), help="What `phi-audit rehearse --format json` measured.")
-@click.option("--enforce", is_flag=True, help="On NO-GO, turn telemetry's switch off.")
+@click.option("--sample", type=click.IntRange(min=0), default=12, show_default=True,
+              help="Traces to draw for people to read; see `phi-audit plan` for what a number shows.")  # fmt: skip
+@click.option("--roster", "roster_file", type=_file, help="Look for the clinic's own patients too (phi-audit roster build).")
+@click.option("--baseline", "baseline_file", type=_file, help="Findings that somebody has accepted (phi-audit baseline create).")
+@click.option("--account", type=click.Path(path_type=Path), envvar="PHI_AUDIT_ACCOUNT", show_envvar=True,
+              help="The relay's state directory or outbox, to hold what was read against what was sent.")  # fmt: skip
+@click.option("--evidence", "evidence", type=_file, multiple=True, help="What a rehearsal measured (JSON); may be given again.")
+@click.option("--earlier", type=_file, multiple=True, help="A report of an earlier window, for the bound over all; may be given again.")
+@click.option("--without", "without", multiple=True, metavar="LAYER",
+              help="Leave a layer of the detectors out, to see what the scan is worth without it. Never GO.")  # fmt: skip
+@click.option("--enforce", is_flag=True, help="On NO-GO, turn telemetry's switch off and hold it.")
+@click.option("--resume", is_flag=True, help="Go on with the scan of this project that was interrupted.")
+@click.option("--no-cache", is_flag=True, help="Scan every run anew and remember nothing.")
 @click.option("--endpoint", default=ENDPOINT, envvar="LANGSMITH_ENDPOINT", show_envvar=True, show_default=True, help="LangSmith's address.")
-@click.option("--format", "fmt", type=click.Choice(["table", "json", "html"]), default="table", show_default=True, help="Of the report.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, not to stdout.")
-@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML report there too.")
-def scan(
-    project: str, file: Path | None, since: timedelta, policy_file: Path | None, env: str, seed: int | None, known_answers: int,
-    evidence: Path | None, enforce: bool, endpoint: str, fmt: str, output: Path | None, page: Path | None,
-) -> int:  # fmt: skip
+@click.option("--by", default="", help="Who runs the scan.  [default: user@host]")
+@click.option("--now", type=Moment(), help="When the report is made, to make one again.  [default: the clock]")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 for NO-GO and UNPROVEN too; the report says which it is.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the report.")
+@click.option("-o", "--output", type=_file, help="Write the report there, not to stdout.")
+@click.option("--json", "json_file", type=_file, help="Write the JSON report there too; likewise the next.")
+@click.option("--html", "html_file", type=_file, help="The page.")
+@click.option("--md", "md_file", type=_file, help="Markdown.")
+@click.option("--pdf", "pdf_file", type=_file, help="PDF.")
+@click.option("--sarif", "sarif_file", type=_file, help="SARIF 2.1.0.")
+@click.option("--junit", "junit_file", type=_file, help="JUnit's XML.")
+@click.option("--csv", "csv_file", type=_file, help="The findings as CSV.")
+def scan(**given: Any) -> int:
     """Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN.
 
     First the scan must find planted values it has never seen; without that, "no findings" would say nothing. The report holds no value
-    of any trace. The key comes from LANGSMITH_API_KEY.
+    of any trace. The key comes from LANGSMITH_API_KEY. Runs that were scanned before, with the same content and the same detectors, are
+    not scanned again.
 
     \b
     Examples:
       phi-audit scan --project medical-voice-agent-prod
-      phi-audit scan --project P --since 24h --html report.html --enforce
+      phi-audit scan --project P --since 24h --json report.json --html report.html --enforce
       phi-audit scan --from export.jsonl --format json | jq .verdict
     """  # noqa: D301  # \b is click's, against re-wrapping
-    if not project and file is None:
+    options = _Options(given)
+    if not options.project and options.file is None:
         raise click.UsageError("name what to read: --project NAME or --from FILE")
-    from audit.assessment import assess, open_detectors  # noqa: PLC0415  # not for --help
-    from audit.census import Plan  # noqa: PLC0415
+    if options.fmt == "pdf" and options.output is None:
+        raise click.UsageError("a PDF is no text: name a file with -o FILE or --pdf FILE")
+    for path in options.files.values():
+        _refuse_unwritable(path)
+    from audit.assessment import assess  # noqa: PLC0415  # not for --help
+    from audit.detectors import open_detectors  # noqa: PLC0415
+    from audit.keys import audit_dir, fingerprint_key  # noqa: PLC0415
+    from audit.method import describe  # noqa: PLC0415
     from audit.source import SourceError, Window, open_source  # noqa: PLC0415
+    from audit.workspace import location, unfinished  # noqa: PLC0415
+    from phi_guard.policy import shipped  # noqa: PLC0415
 
-    policy, gates, rehearsal = _configuration(policy_file, env, evidence)
-    now = datetime.now(UTC)
-    window = Window(now - since, now)
+    policy, gates, rehearsal, alerts = _configuration(options)
+    directory = audit_dir()
+    key = fingerprint_key(directory)
+    now = options.now = options.now or datetime.now(UTC)
+    window = Window(now - options.since, now)
+    ask = partial(open_source, project=options.project, file=options.file, endpoint=options.endpoint, now=now,
+                  api_key=os.environ.get("LANGSMITH_API_KEY", ""))  # fmt: skip
     try:
-        source = open_source(project=project, window=window, file=file, endpoint=endpoint, api_key=os.environ.get("LANGSMITH_API_KEY", ""))
+        source = ask(window=window)
+        where = None if options.no_cache else location(
+            directory, key, project=options.project, place=source.place, policy=policy.digest
+        )  # fmt: skip
+        if options.resume and where is not None and (begun := unfinished(where)) is not None:
+            window = Window(*begun)  # the scan goes on with the window it began with
+            source = ask(window=window)
     except SourceError as fault:
         raise click.UsageError(str(fault)) from None
-    plan = Plan(policy, project, secrets.randbelow(2**32) if seed is None else seed, known_answers, since=window.since, until=window.until)
-    with _progress() as progress:
-        done = assess(source, plan, gates, open_detectors, now=now, rehearsal=rehearsal, progress=progress)
+    roster = _roster(options.roster_file, directory, policy)
+    beside = _beside(options, rehearsal, alerts, roster, _custody(options.by, directory, key))
+    plan = _plan(options, policy, window, key, where)
+    facts = roster.facts if roster else None
+    used = [options.gates_file or shipped("gates.yaml")]
+    with _workspace_errors(directory), _progress(quiet=options.quiet) as progress:
+        done = assess(
+            source, plan, gates, lambda: open_detectors(roster=roster.find if roster else None, without=options.without), now=now,
+            beside=beside, describe=lambda: describe(policy, roster=facts, files=used, without=options.without), progress=progress,
+        )  # fmt: skip
     report, census = done.report, done.census
-    if enforce and report.verdict.state == "NO_GO":
-        _switch_off()
-    _write(report, census.values, fmt, output, page)
-    return exits.INTERRUPTED if census.interrupted else report.verdict.exit_code
+    contained = _contain(report, now) if options.enforce and report.verdict.state == "NO_GO" else ""
+    _write(report, census, options)
+    _log(report, directory, now)
+    if contained:
+        click.echo(contained, err=True)
+    if census.interrupted:
+        return exits.INTERRUPTED
+    return exits.GO if options.exit_zero else report.verdict.exit_code
 
 
-def _configuration(policy_file: Path | None, env: str, evidence: Path | None) -> tuple[Policy, tuple[Gate, ...], Rehearsal | None]:
+class _Options:
+    """What was given on the command line, by name."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.project: str = given["project"]
+        self.file: Path | None = given["file"]
+        self.since: timedelta = given["since"]
+        self.policy_file: Path | None = given["policy_file"]
+        self.env: str = given["env"]
+        self.gates_file: Path | None = given["gates_file"]
+        self.seed: int | None = given["seed"]
+        self.known_answers: int = given["known_answers"]
+        self.sample: int = given["sample"]
+        self.roster_file: Path | None = given["roster_file"]
+        self.baseline_file: Path | None = given["baseline_file"]
+        self.account: Path | None = given["account"]
+        self.evidence: tuple[Path, ...] = given["evidence"]
+        self.earlier: tuple[Path, ...] = given["earlier"]
+        self.without: tuple[str, ...] = given["without"]
+        self.enforce: bool = given["enforce"]
+        self.resume: bool = given["resume"]
+        self.no_cache: bool = given["no_cache"]
+        self.endpoint: str = given["endpoint"]
+        self.by: str = given["by"]
+        self.now: datetime | None = given["now"]
+        self.exit_zero: bool = given["exit_zero"]
+        self.quiet: bool = given["quiet"]
+        self.fmt: str = given["fmt"]
+        self.output: Path | None = given["output"]
+        named = {fmt: given[f"{fmt}_file"] for fmt in FORMATS if fmt != "table"}
+        self.files: dict[str, Path] = {fmt: path for fmt, path in named.items() if path is not None}
+
+    def command(self, seed: int, now: datetime) -> str:
+        """The command that makes the same report again, of the same traces."""
+        words = ["phi-audit", "scan"]
+        words += (
+            ["--from", self.file.name] if self.file else ["--project", self.project, "--since", f"{int(self.since.total_seconds() // 60)}m"]
+        )
+        words += ["--policy", self.policy_file.name] if self.policy_file else []
+        words += ["--env", self.env, "--seed", str(seed), "--known-answers", str(self.known_answers), "--sample", str(self.sample)]
+        words += ["--now", now.isoformat(timespec="seconds").replace("+00:00", "Z")]
+        return shlex.join(words)
+
+
+def _configuration(options: _Options) -> tuple[Policy, tuple[Gate, ...], Rehearsal | None, Alerts | None]:
     """The files the command stands on; a fault in one is a usage error with every reason."""
-    from audit.evidence import EvidenceError, load_rehearsal  # noqa: PLC0415
+    from audit.evidence import EvidenceError, load_evidence  # noqa: PLC0415
     from audit.gates import GatesError, load_gates  # noqa: PLC0415
+    from phi_guard.detect import LAYERS  # noqa: PLC0415
     from phi_guard.errors import PolicyError  # noqa: PLC0415
     from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
 
+    if unknown := sorted(set(options.without) - set(LAYERS)):
+        raise click.UsageError(f"--without: no such layer: {', '.join(unknown)}; there are {', '.join(LAYERS)}")
     try:
-        policy = load_policy(policy_file or shipped("clinic.yaml"), env=env)
-        return policy, load_gates(shipped("gates.yaml")), load_rehearsal(evidence) if evidence else None
+        policy = load_policy(options.policy_file or shipped("clinic.yaml"), env=options.env)
+        gates = load_gates(options.gates_file or shipped("gates.yaml"))
+        return policy, gates, *load_evidence(options.evidence)
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
     except (GatesError, EvidenceError) as fault:
         raise click.UsageError(str(fault)) from None
 
 
-def _write(report: Report, values: frozenset[str], fmt: str, output: Path | None, page: Path | None) -> None:
+def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | None, roster: Roster | None, custody: Custody) -> Beside:
+    from audit.assessment import Beside  # noqa: PLC0415
+
+    if options.seed is None:
+        options.seed, seed_by = secrets.randbelow(2**32), "drawn at random before reading"
+    else:
+        seed_by = "given on the command line before reading"
+    notes = (f"made without the layers {', '.join(options.without)}: no verdict to go by",) if options.without else ()
+    return Beside(
+        rehearsal, alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
+        _earlier(options.earlier), options.sample, seed_by, custody, options.command(options.seed, options.now or datetime.now(UTC)), notes,
+    )  # fmt: skip
+
+
+def _plan(options: _Options, policy: Policy, window: Window, key: bytes, where: Path | None) -> Plan:
+    from audit.census import Plan  # noqa: PLC0415
+
+    return Plan(
+        policy, options.project, options.seed or 0, options.known_answers, since=window.since, until=window.until, key=key,
+        workspace=where, resume=options.resume,
+    )  # fmt: skip
+
+
+def _roster(path: Path | None, directory: Path, policy: Policy) -> Roster | None:
+    if path is None:
+        return None
+    from audit.keys import KeyFileError  # noqa: PLC0415
+    from audit.roster.facts import RosterError  # noqa: PLC0415
+    from audit.roster.find import Roster  # noqa: PLC0415
+    from audit.roster.key import roster_key  # noqa: PLC0415
+
+    try:
+        return Roster.open(path, roster_key(directory, make=False), policy.listed)
+    except (RosterError, KeyFileError) as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _accepted(path: Path | None) -> tuple[Accepted, ...]:
+    if path is None:
+        return ()
+    from audit.baseline import BaselineError  # noqa: PLC0415
+    from audit.baseline_file import read  # noqa: PLC0415
+
+    try:
+        return read(path)
+    except BaselineError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _earlier(paths: tuple[Path, ...]) -> tuple[Report, ...]:
+    """Reports of earlier windows that verify and do not overlap: no trace may count twice."""
+    if not paths:
+        return ()
+    from audit.verification import Unverifiable, verify_report  # noqa: PLC0415
+
+    reports: list[Report] = []
+    for path in paths:
+        try:
+            found = verify_report(path)
+        except Unverifiable as fault:
+            raise click.UsageError(str(fault)) from None
+        if found.report is None or found.faults:
+            raise click.UsageError(f"{path}: does not verify; see phi-audit verify {path}")
+        reports.append(found.report)
+    windows = sorted((report.target.since, report.target.until) for report in reports)
+    if any(not since for since, _ in windows) or any(after[0] < before[1] for before, after in pairwise(windows)):
+        raise click.UsageError("--earlier: the reports' windows overlap, or a report is of a file: a trace could count twice")
+    return tuple(reports)
+
+
+def _custody(by: str, directory: Path, key: bytes) -> Custody:
+    from audit import chain  # noqa: PLC0415
+    from audit.custody import Custody  # noqa: PLC0415
+    from audit.keys import key_id  # noqa: PLC0415
+
+    mark = chain.head(directory)
+    anchor = chain.anchor_of(os.environ)
+    return Custody(by or f"{getpass.getuser()}@{platform.node()}", key_id(key), mark.n, mark.sha256, anchor.name if anchor else "")
+
+
+def _write(report: Report, census: Census, options: _Options) -> None:
     """Render all, then write: a report that would hold a value leaves nothing behind."""
     from audit.report import render  # noqa: PLC0415
 
-    tty = output is None and sys.stdout.isatty()
+    tty = options.output is None and sys.stdout.isatty()
     colour = tty and "NO_COLOR" not in os.environ
-    text = render(report, fmt, values, width=shutil.get_terminal_size().columns if tty else 120, colour=colour)
-    second = render(report, "html", values) if page else ""
-    try:
-        if page:
-            page.write_text(second, encoding="utf-8")
-        if output:
-            output.write_text(text, encoding="utf-8")
-    except OSError as fault:
-        raise click.UsageError(f"{fault.filename}: cannot be written ({fault.strerror})") from None
-    if output is None:
-        click.echo(text, nl=False, color=colour)
+    main = render(report, options.fmt, census.values, width=shutil.get_terminal_size().columns if tty else 120, colour=colour)
+    made = {path: render(report, fmt, census.values) for fmt, path in options.files.items()}
+    if options.output is not None:
+        made[options.output] = main
+    for path, content in made.items():
+        try:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        except OSError as fault:
+            raise click.UsageError(f"{path}: cannot be written ({fault.strerror})") from None
+    if options.output is None:
+        click.echo(main, nl=False, color=colour)
 
 
-def _switch_off() -> None:
-    from phi_guard.switch import FileSwitch, default_path  # noqa: PLC0415
+def _refuse_unwritable(file: Path) -> None:
+    """Minutes of work must not end in a file that cannot be written."""
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise click.UsageError(f"{file}: cannot be written; name a file in a folder that exists and is yours")
 
-    FileSwitch(default_path()).turn_off("phi-audit scan: NO-GO")
-    click.echo("phi-audit: NO-GO: telemetry's switch is off (phi-audit switch status)", err=True)
+
+def _log(report: Report, directory: Path, now: datetime) -> None:
+    """The audit's log takes the report's digest, so that the log holds the report and the report the log."""
+    from audit.containment import write_log  # noqa: PLC0415
+
+    facts: dict[str, str | int] = {
+        "report": report.digest, "id": report.id, "verdict": report.verdict.state, "findings": report.results.findings,
+        "traces": report.population.traces, "runs": report.population.runs,
+    }  # fmt: skip
+    logged, why = write_log("report", facts, now, directory)
+    if not logged:
+        click.echo(f"phi-audit: {why}; the report stands, but nothing outside it holds its digest", err=True)
+
+
+def _contain(report: Report, now: datetime) -> str:
+    from audit.containment import contain  # noqa: PLC0415
+
+    done = contain(report.digest, now)
+    state = f"off{' and held' * bool(done.hold)}" if done.off else "NOT OFF: turn it off by hand"
+    more = f"; {done.fault}" if done.fault else ""
+    return f"phi-audit: NO-GO: telemetry's switch is {state} ({done.took_ms:.0f} ms; phi-audit switch status){more}"
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _workspace_errors(directory: Path) -> Iterator[None]:
+    import sqlite3  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, sqlite3.Error) as fault:
+        raise ScanStopped(f"{directory}: cannot be written ({type(fault).__name__}); check space and owner, or use --no-cache") from None
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Progress]:
     """A line on stderr while a person watches; nothing otherwise."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda _what, _done: None
         return
     from rich.console import Console  # noqa: PLC0415

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from audit import exits
+
 if TYPE_CHECKING:
+    from audit.release import Account
     from phi_guard.switch import FileSwitch
 
 SCHEMA: Final = "phi-audit.switch/1"
@@ -21,13 +25,14 @@ _output = click.option("-o", "--output", type=click.Path(path_type=Path, dir_oka
 def switch() -> None:
     """Show telemetry's switch, turn it off, turn it on.
 
-    Off stops sending within a second on every worker of this machine; calls go on. A switch that is missing or unreadable is off.
+    Off stops sending within a second on every worker of this machine; calls go on. A switch that is missing or unreadable is off. One that
+    went off for a leak is held: it is turned on again only with a signed report that says GO and was made after that.
 
     \b
     Examples:
       phi-audit switch status
-      phi-audit switch off --reason "leak suspected in notes"
-      phi-audit switch on --reason "audit of 20 November: GO"
+      phi-audit switch off --reason "leak suspected in notes" --hold leak
+      phi-audit switch on --reason "audit of 20 November: GO" --report signed.json
     """  # noqa: D301  # \b is click's, against re-wrapping
 
 
@@ -41,20 +46,76 @@ def status(fmt: str, output: Path | None) -> None:
 
 @switch.command()
 @click.option("--reason", default="by hand", show_default=True, help="Why; it is kept with the switch. No names.")
+@click.option("--hold", default="", help="Hold it for this cause, such as leak or overhead: on again needs a report.")
 @_format
 @_output
-def off(reason: str, fmt: str, output: Path | None) -> None:
-    """Stop sending telemetry."""
-    _set(on=False, reason=reason, fmt=fmt, output=output)
+def off(reason: str, hold: str, fmt: str, output: Path | None) -> None:
+    """Stop sending telemetry. It works at once, whatever the switch is held for."""
+    held = _open()
+    held.turn_off(reason, hold)
+    if fault := _log("switch_off", {"hold": held.state().hold}):
+        click.echo(f"phi-audit: the switch is off; the audit's log does not say so: {fault}", err=True)
+    _tell(held, fmt, output)
 
 
-@switch.command()
+@switch.command(epilog="Exit codes: 0 on, 1 the report is no GO for this switch, 2 held and no report given, 4 the report does not verify.")
 @click.option("--reason", required=True, help="Why it may be on again, such as the audit that said GO. No names.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Signed report that says GO; a held switch needs it.")
+@click.option("--trust", type=click.Path(path_type=Path, dir_okay=False), help="File of trusted keys.  [default: the audit's own]")
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path), envvar="PHI_GUARD_POLICY", show_envvar=True,
+              help="Policy in force.  [default: clinic.yaml as shipped]")  # fmt: skip
+@click.option("--env", default="prod", show_default=True, help="Environment whose part of the policy is in force.")
 @_format
 @_output
-def on(reason: str, fmt: str, output: Path | None) -> None:
+def on(
+    reason: str, report: Path | None, trust: Path | None, policy_file: Path | None, env: str, fmt: str, output: Path | None
+) -> None:  # fmt: skip
     """Let telemetry be sent again."""
-    _set(on=True, reason=reason, fmt=fmt, output=output)
+    held = _open()
+    state = held.state()
+    if state.hold and report is None:
+        raise click.UsageError(f"the switch is held ({state.hold}): {state.reason}; give a signed report made after that: --report FILE")
+    release = _release(held, report, trust, policy_file, env) if report else ""
+    if fault := _log("switch_on", {"hold": state.hold, "release": release}):
+        click.echo(f"phi-audit: the switch stays as it was, since the audit's log takes no entry: {fault}", err=True)
+        raise click.exceptions.Exit(exits.UNPROVEN)
+    held.turn_on(reason, release=release)
+    _tell(held, fmt, output)
+
+
+def _release(held: FileSwitch, report: Path, trust: Path | None, policy_file: Path | None, env: str) -> str:
+    """The digest of a report that releases the switch; ends the command where it does not."""
+    from audit.release import refuse  # noqa: PLC0415  # not for --help
+    from phi_guard.errors import PolicyError  # noqa: PLC0415
+    from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
+
+    try:
+        policy = load_policy(policy_file or shipped("clinic.yaml"), env=env)
+    except PolicyError as fault:
+        raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
+    if not report.is_file():
+        raise click.UsageError(f"{report}: there is no such file")
+    account = verified(report, trust)
+    refusal = refuse(account, held.state(), policy_digest=policy.digest, now=datetime.now(UTC))
+    if refusal is None:
+        return account.digest
+    click.echo(f"phi-audit: the switch stays as it was; {report} does not release it:", err=True)
+    for why in refusal.reasons:
+        click.echo(f"  {why}", err=True)
+    raise click.exceptions.Exit(refusal.code)
+
+
+def verified(path: Path, trust: Path | None) -> Account:
+    """What a report file comes to, with every fault in it and the signatures that hold."""
+    from audit.release import Account  # noqa: PLC0415  # not for --help
+    from audit.verification import verify_report  # noqa: PLC0415
+
+    found = verify_report(path, trust)
+    report = found.report
+    if report is None:
+        return Account("", "", "", "", found.faults or (f"{path}: holds no report",))
+    target = report.target
+    return Account(report.digest, report.verdict.state, target.made_at, target.policy_digest, found.faults, found.signers)
 
 
 def _open() -> FileSwitch:
@@ -63,20 +124,28 @@ def _open() -> FileSwitch:
     return FileSwitch(default_path())
 
 
-def _set(*, on: bool, reason: str, fmt: str, output: Path | None) -> None:
-    held = _open()
-    (held.turn_on if on else held.turn_off)(reason)
-    _tell(held, fmt, output)
+def _log(event: str, facts: dict[str, str | int]) -> str:
+    """Write an entry of the audit's log; why it could not be, or empty."""
+    from audit import chain  # noqa: PLC0415  # not for --help
+    from audit.keys import audit_dir  # noqa: PLC0415
+    from phi_guard.errors import PhiGuardError  # noqa: PLC0415
+
+    try:
+        chain.append(audit_dir(), event, facts, now=datetime.now(UTC))
+    except (PhiGuardError, OSError) as fault:
+        return str(fault) if isinstance(fault, PhiGuardError) else str(fault.strerror)
+    return ""
 
 
 def _tell(held: FileSwitch, fmt: str, output: Path | None) -> None:
     state = held.state()
     if fmt == "json":
         told = {"schema": SCHEMA, "on": state.on, "reason": state.reason, "at": state.at, "path": str(held.path)}
-        text = json.dumps(told, indent=2, ensure_ascii=False)
+        text = json.dumps(told | {"hold": state.hold, "release": state.release}, indent=2, ensure_ascii=False)
     else:
         since = f" since {state.at}" if state.at else ""
-        text = f"{'on' if state.on else 'off'}{since}: {state.reason}\n{held.path}"
+        cause = f", held ({state.hold})" if state.hold else ""
+        text = f"{'on' if state.on else 'off'}{since}{cause}: {state.reason}\n{held.path}"
     if output is None:
         click.echo(text)
         return

@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from audit.people import names
 from audit.rehearsal.script import PlannedCall, plan
 
-_GIVEN: Final = ("Amara", "Bente", "Chidi", "Dilnoza", "Emiko", "Farid", "Giulia", "Hamza", "Ines", "Jakub", "Keiko", "Lwazi")
-_FAMILY: Final = ("Abara", "Brunner", "Castellano", "Demir", "Eriksen", "Fofana", "Gerber", "Haddad", "Ivanova", "Joshi", "Kowalska")
-_STREETS: Final = ("rue du Lac", "Bahnhofstrasse", "Linden Avenue", "chemin des Vignes")
 _REASONS: Final = ("mild fever and a headache since the weekend", "back pain after lifting a box", "routine check of blood pressure")
 
 
@@ -25,25 +23,33 @@ def invent_calls(calls: int, seed: int) -> tuple[PlannedCall, ...]:
 
 
 def _person(chance: random.Random) -> dict[str, str]:
-    given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
+    """Somebody whose every value is distinctive: names and places of invented syllables, so that none stands in a trace by chance."""
+    given, family = names.invented(chance, 1), names.invented(chance, 2)
+    plain = "".join(c for c in f"{given}.{family}".lower() if c == "." or "a" <= c <= "z")
     return {
         "patient_name": f"{given} {family}",
         "phone": f"+41 79 555 {chance.randrange(100):02d} {chance.randrange(100):02d}",
-        "email": f"{given}.{family}@example.org".lower(),
+        "email": f"{plain}@example.org",
         "dob": f"{chance.randrange(1930, 2005)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}",
         "mrn": f"MRN-{chance.randrange(10**6, 10**7)}",
-        "address": f"{chance.randrange(1, 90)} {chance.choice(_STREETS)}, {chance.randrange(1000, 9000)} Lausanne",
+        "address": f"{chance.randrange(1, 90)} rue {names.invented(chance, 1)}, {chance.randrange(1000, 9000)} {names.invented(chance, 1)}",
     }
 
 
+def _plants(origin: str, who: dict[str, str], *kinds: str) -> list[dict[str, str]]:
+    return [{"origin": origin, "kind": kind, "value": who[kind]} for kind in kinds]
+
+
 def _booking(chance: random.Random) -> dict[str, object]:
-    who = _person(chance)
+    # Each is told in one place only, so that a leak tells which.
+    who, child, filed = _person(chance), _person(chance), _person(chance)
     when = f"2027-0{chance.randrange(1, 10)}-1{chance.randrange(10)}T{chance.randrange(9, 17):02d}:00Z"
     slot = {"doctor_name": "Dr. Lee", "appointment_datetime": when}
     reason = f"{who['patient_name'].split()[0]} has {chance.choice(_REASONS)}, please ring {who['phone']}"
     return {
         "consent": "granted",
         "greets": True,
+        "plants": _plants("caller", child, "patient_name", "phone") + _plants("tool_result", filed, "patient_name", "mrn"),
         "turns": [
             {
                 "user": {"speech_ms": 500, "says": f"Hello, my name is {who['patient_name']}, is Dr. Lee free?"},
@@ -58,12 +64,19 @@ def _booking(chance: random.Random) -> dict[str, object]:
                 "agent": {"speech_ms": 500, "first_audio_after_ms": 180, "says": f"Yes, {who['patient_name']}."},
             },
             {
-                "user": {"speech_ms": 500, "says": f"Book it. My number is {who['phone']}."},
+                "user": {
+                    "speech_ms": 500,
+                    "says": f"Book it. My number is {who['phone']}, my child is {child['patient_name']}, {child['phone']}.",
+                },
                 "tools": [
                     {
                         "name": "book_appointment",
                         "args": {**who, **slot, "reason_for_visit": reason, "notes": reason},
-                        "result": {"confirmation_id": f"CONF-{chance.randrange(1000, 9999)}", **slot},
+                        "result": {
+                            "confirmation_id": f"CONF-{chance.randrange(1000, 9999)}",
+                            **slot,
+                            "filed_under": f"{filed['patient_name']} {filed['mrn']}",
+                        },
                         "takes_ms": 60,
                     }
                 ],
@@ -74,9 +87,10 @@ def _booking(chance: random.Random) -> dict[str, object]:
 
 
 def _cancellation(chance: random.Random) -> dict[str, object]:
-    who = _person(chance)
+    who, other = _person(chance), _person(chance)
     return {
         "consent": "granted",
+        "plants": _plants("exception", other, "patient_name", "mrn"),
         "turns": [
             {
                 "user": {"speech_ms": 400, "says": f"{who['patient_name']} here, cancel please."},
@@ -84,7 +98,7 @@ def _cancellation(chance: random.Random) -> dict[str, object]:
                     {
                         "name": "cancel_appointment",
                         "args": {"confirmation_id": "CONF-0000", "patient_name": who["patient_name"], "reason": "moving away"},
-                        "raises": f"LookupError: no appointment for {who['patient_name']} ({who['mrn']})",
+                        "raises": f"LookupError: nothing for {who['patient_name']}, next is {other['patient_name']} ({other['mrn']})",
                         "takes_ms": 20,
                     }
                 ],

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from audit.assessment import assess, open_detectors
+from audit.assessment import Beside, assess
 from audit.census import Plan
+from audit.detectors import open_detectors
 from audit.evidence import load_rehearsal
 from audit.gates import load_gates
 from audit.rehearsal.conversation import invent_calls
@@ -75,7 +76,7 @@ def show(directory: Path, *, seed: int, known_answers: int, say: Callable[[str],
         policy = load_policy(shipped("clinic.yaml"), env="dev")
         plan = Plan(policy, PROJECT, secrets.randbelow(2**32), known_answers, since=window.since, until=window.until)
         rehearsal = load_rehearsal(files["rehearsal (JSON)"])
-        done = assess(source, plan, load_gates(shipped("gates.yaml")), open_detectors, now=now, rehearsal=rehearsal)
+        done = assess(source, plan, load_gates(shipped("gates.yaml")), open_detectors, now=now, beside=Beside(rehearsal, sample=2))
         tree = draw_tree(source.runs(), evidence.trace_ids[0])
     values = done.census.values
     table = render(done.report, "table", values, width=width, colour=colour)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -45,12 +45,22 @@ class PlannedTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Planted:
+    """A value that the call says or raises somewhere and that must not arrive; see `audit.rehearsal.canary`."""
+
+    kind: str
+    origin: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCall:
     """One call."""
 
     consent: str
     greets: bool
     turns: tuple[PlannedTurn, ...]
+    plants: tuple[Planted, ...] = ()
 
 
 class _Row(BaseModel):
@@ -82,10 +92,17 @@ class _TurnRow(_Row):
     agent: _AgentRow = _AgentRow()
 
 
+class _PlantRow(_Row):
+    kind: str = Field(pattern=r"^[a-z_]{1,32}$")
+    origin: Literal["agent", "caller", "exception", "tool_argument", "tool_result"]
+    value: str = Field(min_length=5, max_length=200)
+
+
 class _CallRow(_Row):
     consent: Literal["granted", "refused", "not_asked"] = "granted"
     greets: bool = False
     turns: Annotated[list[_TurnRow], Field(min_length=1)]
+    plants: list[_PlantRow] = []
 
 
 class _Script(_Row):
@@ -131,7 +148,15 @@ def plan(value: object, name: str = "script") -> tuple[PlannedCall, ...]:
     except RecursionError:
         msg = f"{name}: nested too deeply to be played"
         raise ScriptError(msg) from None
-    return tuple(PlannedCall(call.consent, call.greets, tuple(_turn(turn) for turn in call.turns)) for call in script.calls)
+    return tuple(
+        PlannedCall(
+            call.consent,
+            call.greets,
+            tuple(_turn(turn) for turn in call.turns),
+            tuple(Planted(row.kind, row.origin, row.value) for row in call.plants),
+        )
+        for call in script.calls
+    )
 
 
 def _turn(row: _TurnRow) -> PlannedTurn:

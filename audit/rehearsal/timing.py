@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,28 @@ from phi_guard.errors import PhiGuardError
 from tracing.recorder import Recorder
 
 PACE_S: Final = 0.001
+EDGES_US: Final = (
+    0.0,
+    5.0,
+    10.0,
+    15.0,
+    20.0,
+    25.0,
+    30.0,
+    40.0,
+    50.0,
+    75.0,
+    100.0,
+    150.0,
+    200.0,
+    300.0,
+    500.0,
+    1000.0,
+    2000.0,
+    5000.0,
+    10000.0,
+)
+"""Bins of a histogram of costs, microseconds: fine where costs lie, with the budgets of the gates as edges. The last holds all above."""
 TICK_S: Final = 0.005
 """Ticks of the event loop whose lateness is measured: the length of the roll-back trigger of five milliseconds."""
 
@@ -41,8 +64,22 @@ def summarise(nanoseconds: Sequence[int]) -> Cost:
     return Cost(at(0.5), at(0.99), round(ordered[-1] / 1000, 2), len(ordered))
 
 
-async def time_paced(operation: Callable[[int], object], n: int) -> Cost:
-    """Time an operation ``n`` times on the running loop, with a pause after each, as calls come in a conversation."""
+def spread(nanoseconds: Sequence[int]) -> tuple[int, ...]:
+    """How many durations lie in each bin of `EDGES_US`."""
+    counts = [0] * (len(EDGES_US) - 1)
+    for took in nanoseconds:
+        counts[min(bisect_right(EDGES_US, took / 1000) - 1, len(counts) - 1)] += 1
+    return tuple(counts)
+
+
+async def time_paced(operation: Callable[[int], object], n: int, *, binned: bool = False) -> Cost:
+    """Time an operation ``n`` times on the running loop, with a pause after each, as calls come in a conversation.
+
+    Args:
+        operation: called with its number.
+        n: how often.
+        binned: whether to keep a histogram too.
+    """
     took, worked = [], []
     for i in range(n):
         began_working, began = time.thread_time_ns(), time.perf_counter_ns()
@@ -50,7 +87,8 @@ async def time_paced(operation: Callable[[int], object], n: int) -> Cost:
         took.append(time.perf_counter_ns() - began)
         worked.append(time.thread_time_ns() - began_working)
         await asyncio.sleep(PACE_S)
-    return replace(summarise(took), cpu_max=round(max(worked, default=0) / 1000, 2))
+    cost = replace(summarise(took), cpu_max=round(max(worked, default=0) / 1000, 2))
+    return replace(cost, edges=EDGES_US, counts=spread(took)) if binned and took else cost
 
 
 async def measure_lateness(until: asyncio.Event, seconds: float = 3600.0) -> Cost:
@@ -190,7 +228,7 @@ async def measure_overhead(n: int, rival_n: int) -> Overhead:
             recorder = Recorder(address)
             calling = Calling(recorder)
             calling.prepare(n)
-            ours = await time_paced(calling.tell, n)
+            ours = await time_paced(calling.tell, n, binned=True)
             await asyncio.to_thread(recorder.close, 5.0)
         with rival_store(Path(directory)) as url:
             rival = await _time_rival(url, rival_n)

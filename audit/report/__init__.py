@@ -1,4 +1,4 @@
-"""Reports: one frozen `Report` in, text in one of three formats out, checked to hold no value of a trace."""
+"""Reports: one frozen `Report` in, any of the formats out, checked to hold no value of a trace."""
 
 from __future__ import annotations
 

@@ -2,86 +2,84 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from audit import statistics
+from audit.baseline import Accepted
 from audit.census import Census
+from audit.custody import Custody, Signature
+from audit.evidence import Alerts, Rehearsal
 from audit.findings import Finding
 from audit.gates import Judged
 from audit.known_answers import KnownAnswers
+from audit.manifest import CrossCheck, Manifest
+from audit.method import Method
 from audit.population import Population
-from audit.source import FIELDS, NOT_READ
-from audit.timeline import Timeline, percentile
+from audit.report import wire
+from audit.report.parts import Bound, Results, Target, counted, percent, place_of
+from audit.report.scope import LIMITS, Scope
+from audit.review.outcome import ReviewOutcome
+from audit.roster import RosterFacts
+from audit.sample import Selection
+from audit.timeline import Timeline
 from audit.verdict import Verdict
 from phi_guard.policy.compiled import Policy
 
-SCHEMA: Final = "phi-audit.report/1"
-
-LIMITS: Final = (
-    "Evidence, not certification: people decide, and sign.",
-    "The policy minimises field by field. Where it keeps dates, places or confirmation numbers, what is sent is not Safe Harbor clean.",
-    "The bound takes the calls of this window for a sample of all calls like them; it says nothing of other software or another policy.",
-    "A number within the range of a measure (milliseconds, tokens, dollars) cannot be told from a measure.",
-    "Findings are shown by place, kind, length and a keyed fingerprint. The values stay in the traces.",
+SCHEMA: Final = "phi-audit.report/2"
+RULE: Final = (
+    "NO-GO if a gate failed; else UNPROVEN if a gate lacks its evidence, none was judged, or the census is not whole; GO only if every gate"
+    " is proven."
 )
-"""What a reader must know before relying on it."""
+"""The rule that gives the verdict (`audit.verdict.decide`), in words."""
+SUSPICION: Final = "low"
+"""The severity of what is told apart from findings."""
 
+_Name = TypeVar("_Name", str, tuple[str, str])
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was audited, and with what.
-
-    Args:
-        project: its name, as given.
-        place: endpoint host or file.
-        since: beginning of the window, ISO 8601; empty for a file.
-        until: its end, or when the file was read.
-        policy_file: name of the policy file.
-        env: the environment whose overlay was applied.
-        policy_digest: digest of the policy scanned under.
-        version: of phi-audit.
-        made_at: when the report was made, ISO 8601.
-    """
-
-    project: str
-    place: str
-    since: str
-    until: str
-    policy_file: str
-    env: str
-    policy_digest: str
-    version: str
-    made_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """What the number of findings says of the leak rate among calls.
-
-    Args:
-        traces: traces looked at.
-        leaking: traces with a finding.
-        upper: one-sided 95 % upper bound on the rate of leaking traces that a scan like this would see (Clopper-Pearson).
-        recall: the weakest recall shown by known answers (lower bound); 0.0 if none.
-        adjusted: ``upper`` divided by ``recall``, at most 1.0.
-        confidence: 0.95.
-    """
-
-    traces: int
-    leaking: int
-    upper: float
-    recall: float
-    adjusted: float
-    confidence: float = statistics.CONFIDENCE
+__all__ = ["RULE", "SCHEMA", "SUSPICION", "Bound", "Report", "Results", "Target", "bound_of", "make", "stamp"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of one audit. See the parts."""
+    """All of one audit. See the parts.
+
+    Args:
+        target: what was audited.
+        verdict: what the gates come to.
+        gates: each, and what the evidence says of it.
+        findings: those that are listed, suspicions last.
+        population: what was counted.
+        bound: over all traces.
+        known_answers: the scan's proof of itself, or None.
+        timeline: the measures of the runs.
+        incomplete: why the census is not whole; empty if it is.
+        notes: what a reader must know of this report.
+        scope: the system, the flow of data, the standard.
+        manifest: what exactly was read, or None.
+        cross_check: that held against the relay's own account, or None.
+        method: with what was looked.
+        selection: the sample for people, or None.
+        bounds: further bounds: by stratum, cumulative.
+        accepted: findings that somebody answers for.
+        expired: those of them whose day has passed; their findings count again.
+        review: what people found, or None.
+        roster: the clinic's own patients as a detector, or None.
+        rehearsal: what a rehearsal measured, or None.
+        alerts: which alerts fired in a rehearsal, or None.
+        custody: who read the traces, with which keys.
+        signatures: of people and of the tool, over the digest.
+        reproduce: the command that makes this report again.
+        tools: by tool of the policy, how many of its runs were looked at; 0 for one that was never called.
+        unscanned: runs that were not looked at.
+        unreadable: rows that could not be read.
+        unlisted: findings that are counted and not listed.
+        releases: findings by version of the agent.
+    """
 
     target: Target
     verdict: Verdict
@@ -93,86 +91,206 @@ class Report:
     timeline: Timeline
     incomplete: str
     notes: tuple[str, ...] = ()
+    scope: Scope = field(default_factory=Scope)
+    manifest: Manifest | None = None
+    cross_check: CrossCheck | None = None
+    method: Method = field(default_factory=Method)
+    selection: Selection | None = None
+    bounds: tuple[Bound, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    expired: tuple[Accepted, ...] = ()
+    review: ReviewOutcome | None = None
+    roster: RosterFacts | None = None
+    rehearsal: Rehearsal | None = None
+    alerts: Alerts | None = None
+    custody: Custody = field(default_factory=Custody)
+    signatures: tuple[Signature, ...] = ()
+    reproduce: str = ""
+    tools: Mapping[str, int] = field(default_factory=dict)
+    unscanned: int = 0
+    unreadable: int = 0
+    unlisted: int = 0
+    releases: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def leaks(self) -> tuple[Finding, ...]:
+        """The listed findings that count; suspicions left out."""
+        return tuple(f for f in self.findings if f.severity != SUSPICION)
+
+    @property
+    def suspicions(self) -> tuple[Finding, ...]:
+        """What a person should look at and no gate counts."""
+        return tuple(f for f in self.findings if f.severity == SUSPICION)
 
     @property
     def by_entity(self) -> Mapping[tuple[str, str], int]:
         """Number of findings by entity and place, most first."""
-        counted = Counter((f.entity, f.place) for f in self.findings)
-        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+        return _tally((f.entity, f.place) for f in self.leaks)
+
+    @property
+    def results(self) -> Results:
+        """All that was found, counted."""
+        leaks = self.leaks
+        return Results(
+            scanned=self.population.runs - self.unscanned,
+            unscanned=self.unscanned,
+            unreadable=self.unreadable,
+            findings=len(leaks) + self.unlisted,
+            unlisted=self.unlisted,
+            suspicions=len(self.findings) - len(leaks),
+            leaking=self.bound.leaking,
+            by_severity=_tally(f.severity for f in self.findings),
+            by_entity=_tally(f.entity for f in leaks),
+            by_field=_tally(place_of(f) for f in leaks),
+            by_tool=_tally(f.span for f in leaks),
+            by_release=self.releases,
+        )
 
     @property
     def sentence(self) -> str:
         """What the findings come to, with the bound, in a sentence."""
-        bound = self.bound
-        found = f"{_counted(len(self.findings), 'finding')} in {_counted(bound.traces, 'trace')}"
+        bound, results = self.bound, self.results
+        found = f"{counted(results.findings, 'finding')} in {counted(bound.traces, 'trace')}"
+        if results.suspicions:
+            found += f" (and {counted(results.suspicions, 'suspicion')}, which {'is' if results.suspicions == 1 else 'are'} not counted)"
         if not bound.traces:
             return f"{found}: nothing was looked at, so nothing is shown"
-        rate = f"leak rate below {_percent(bound.upper)} (95 %, one-sided)"
+        rate = f"leak rate below {percent(bound.upper)} (95 %, one-sided)"
         if not bound.recall:
             return f"{found}: {rate} of what the scan can see; its recall is not shown"
-        return f"{found}: {rate}, divided by the weakest recall shown ({_percent(bound.recall)}): below {_percent(bound.adjusted)}"
+        return f"{found}: {rate}, divided by the weakest recall shown ({percent(bound.recall)}): below {percent(bound.adjusted)}"
+
+    @property
+    def id(self) -> str:
+        """Names the audit: the same before and after people reviewed it. 16 hexadecimal digits."""
+        target = self.target
+        named = f"{target.project}\n{target.place}\n{target.made_at}\n{target.policy_digest}\n{self.population.digest}"
+        return hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of all but the signatures: what is signed."""
+        return wire.digest(self._content())
 
     def as_json(self) -> dict[str, object]:
-        """The report as plain values; keys and their order are fixed by the schema's version."""
-        timeline = self.timeline
-        return {
-            "schema": SCHEMA,
-            "verdict": {"state": self.verdict.state, "exit_code": self.verdict.exit_code, "reasons": list(self.verdict.reasons)},
-            "incomplete": self.incomplete,
-            "target": asdict(self.target),
-            "gates": [_gate(judged) for judged in self.gates],
-            "findings": [asdict(f) for f in self.findings],
-            "population": {**asdict(self.population), "read": list(FIELDS), "not_read": list(NOT_READ)},
-            "bound": asdict(self.bound),
-            "known_answers": asdict(self.known_answers) if self.known_answers else None,
-            "timeline": {
-                "ttft_ms": {"n": len(timeline.ttft_ms), **_percentiles(timeline.ttft_ms)},
-                "cost_usd": {"n": len(timeline.costs_usd), "sum": round(sum(timeline.costs_usd), 6)},
-                "redactions": dict(timeline.redactions),
-                "tools": dict(timeline.tools),
-                "tool_errors": dict(timeline.tool_errors),
-            },
-            "notes": list(self.notes),
-            "limits": list(LIMITS),
-        }
+        """The report as plain values; keys and their order are fixed by the schema's version. See `wire` for how numbers are written."""
+        content = self._content()
+        own = {"schema": SCHEMA, "id": self.id, "digest": wire.digest(content)}
+        return own | content | {"signatures": wire.plain(self.signatures)}
 
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
-
-
-def _gate(judged: Judged) -> dict[str, object]:
-    gate = judged.gate
-    told: dict[str, object] = {"name": gate.name, "state": judged.state, "why": judged.why, "measured": judged.measured}
-    return told | {"bound": gate.bound, "bar": gate.bar, "asks": gate.asks, "source": gate.source, "evidence": gate.evidence}
-
-
-def _percentiles(values: tuple[float, ...]) -> dict[str, object]:
-    return {f"p{share:g}": percentile(values, share / 100) for share in (50, 95, 99)}
-
-
-def _percent(rate: float) -> str:
-    return f"{rate:.2%}" if rate < 0.1 else f"{rate:.1%}"
+    def _content(self) -> dict[str, object]:
+        held = {name: wire.plain(getattr(self, name), name) for name in self.__slots__ if name != "signatures"}
+        verdict = wire.mapping(held.pop("verdict")) | {"exit_code": self.verdict.exit_code, "rule": RULE}
+        head = {"schema": SCHEMA, "id": self.id, "verdict": verdict, "sentence": self.sentence, "incomplete": held.pop("incomplete")}
+        gates = {"gates": [wire.gate_row(row) for row in wire.rows(held.pop("gates"))]}
+        return head | gates | {"results": wire.plain(self.results, "results")} | held | {"limits": list(LIMITS)}
 
 
 def make(
-    census: Census, *, policy: Policy, target: Target, gates: tuple[Judged, ...], verdict: Verdict, notes: tuple[str, ...] = ()
+    census: Census,
+    *,
+    policy: Policy,
+    target: Target,
+    gates: tuple[Judged, ...],
+    verdict: Verdict,
+    notes: tuple[str, ...] = (),
+    findings: tuple[Finding, ...] | None = None,
+    bound: Bound | None = None,
+    manifest: Manifest | None = None,
+    cross_check: CrossCheck | None = None,
+    method: Method | None = None,
+    selection: Selection | None = None,
+    bounds: tuple[Bound, ...] = (),
+    accepted: tuple[Accepted, ...] = (),
+    expired: tuple[Accepted, ...] = (),
+    review: ReviewOutcome | None = None,
+    roster: RosterFacts | None = None,
+    rehearsal: Rehearsal | None = None,
+    alerts: Alerts | None = None,
+    custody: Custody | None = None,
+    signatures: tuple[Signature, ...] = (),
+    reproduce: str = "",
+    standard: str = "",
+    unscanned: int = 0,
+    unreadable: int = 0,
+    unlisted: int = 0,
+    leaking: int | None = None,
+    releases: Mapping[str, int] | None = None,
 ) -> Report:
-    """The report on a census and what was judged by it."""
-    leaking = len({f.trace_id for f in census.findings})
-    traces = census.population.traces
-    upper = statistics.upper_bound(min(leaking, traces), traces) if traces else 1.0
+    """The report of a census.
+
+    Args:
+        census: what was found and covered.
+        policy: scanned under.
+        target: what was audited.
+        gates: judged.
+        verdict: on them.
+        notes: more that a reader must know.
+        findings: those that count, where some of the census's are accepted; None for all of the census's.
+        bound: over all traces; None for the exact one over this census.
+        leaking: traces with a finding, where findings are unlisted; None to count those of the findings.
+        standard: that the policy's file claims: ``safe_harbor`` or empty.
+
+        manifest: as in `Report`.
+        cross_check: as in `Report`.
+        method: as in `Report`.
+        selection: as in `Report`.
+        bounds: as in `Report`.
+        accepted: as in `Report`.
+        expired: as in `Report`.
+        review: as in `Report`.
+        roster: as in `Report`.
+        rehearsal: as in `Report`.
+        alerts: as in `Report`.
+        custody: as in `Report`.
+        signatures: as in `Report`.
+        reproduce: as in `Report`.
+        unscanned: as in `Report`.
+        unreadable: as in `Report`.
+        unlisted: as in `Report`.
+        releases: as in `Report`.
+    """
+    found = census.findings if findings is None else findings
+    leaks = [f for f in found if f.severity != SUSPICION]
+    low = [f for f in found if f.severity == SUSPICION]
+    population = census.population
+    if leaking is None:
+        leaking = len({f.trace_id for f in leaks})
     recall = census.known_answers.weakest if census.known_answers else 0.0
-    adjusted = min(1.0, upper / recall) if recall else 1.0
-    seen = [digest for digest in census.population.policies if digest != policy.digest]
+    seen = [digest for digest in population.policies if digest != policy.digest]
     if seen:
         notes = (*notes, f"the traces were made under {len(seen)} other version(s) of the policy; they are judged by this one")
     return Report(
-        target, verdict, gates, census.findings, census.population, Bound(traces, leaking, upper, recall, adjusted),
-        census.known_answers, census.timeline, census.incomplete, notes,
+        target, verdict, gates, (*leaks, *low), population,
+        bound or bound_of(population.traces, leaking, recall), census.known_answers, census.timeline, census.incomplete, notes,
+        scope=Scope.of(project=target.project, env=target.env, place=target.place, policy_file=target.policy_file, standard=standard),
+        manifest=manifest, cross_check=cross_check, method=method or Method(), selection=selection, bounds=bounds, accepted=accepted,
+        expired=expired, review=review, roster=roster, rehearsal=rehearsal, alerts=alerts, custody=custody or Custody(),
+        signatures=signatures, reproduce=reproduce,
+        tools={f"tool.{name}": population.spans.get(f"tool.{name}", 0) for name in sorted(policy.tools)},
+        unscanned=unscanned, unreadable=unreadable, unlisted=unlisted, releases=dict(releases or {}),
     )  # fmt: skip
+
+
+def bound_of(traces: int, leaking: int, recall: float, *, name: str = "all traces") -> Bound:
+    """The exact bound on the rate of leaking traces.
+
+    Args:
+        traces: looked at.
+        leaking: those with a finding.
+        recall: weakest shown, 0.0 for none.
+        name: whose bound it is.
+    """
+    leaking = min(leaking, traces)
+    upper = statistics.upper_bound(leaking, traces)
+    return Bound(traces, leaking, upper, recall, min(1.0, upper / recall) if recall else 1.0, name=name)
 
 
 def stamp(moment: datetime) -> str:
     """A moment as the report writes it."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _tally(found: Iterable[_Name]) -> dict[_Name, int]:
+    """How often each, most first."""
+    return dict(sorted(Counter(found).items(), key=lambda item: (-item[1], item[0])))

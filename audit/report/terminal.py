@@ -11,9 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from audit.report.model import LIMITS, Report
+from audit.findings import Finding
+from audit.report.model import Report
+from audit.report.parts import percent
+from audit.report.scope import LIMITS
 from audit.source import NOT_READ
-from audit.timeline import percentile
 
 SHOWN = 20
 """Findings that are listed; the rest are counted, and stand in the other formats."""
@@ -42,14 +44,19 @@ def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
     if report.incomplete:
         console.print(Text(f"Incomplete: {report.incomplete}", style="yellow"))
     _section(console, "Gates", _gates(report))
-    if report.findings:
+    if report.leaks:
         _section(console, "Findings by entity and place", _counted(report))
-        _section(console, _heading(report), _findings(report))
+        _section(console, _heading("Findings", len(report.leaks)), _findings(report.leaks))
+    if report.suspicions:
+        _section(console, _heading("Suspicions, which no gate counts", len(report.suspicions)), _findings(report.suspicions))
     if report.known_answers:
         _section(console, _planted(report), _known_answers(report))
     _section(console, "Population", _pairs(_population(report)))
-    if report.timeline.ttft_ms:
+    if evidence := list(_evidence(report)):
+        _section(console, "Evidence", _pairs(evidence))
+    if report.timeline.ttft_ms.n:
         _section(console, "Answers", _pairs(_answers(report)))
+    _section(console, "Report", _pairs(_report(report)))
     console.print()
     for line in (*report.notes, *LIMITS):
         console.print(Text(f"- {line}", style="dim"))
@@ -90,14 +97,13 @@ def _counted(report: Report) -> Table:
     return table
 
 
-def _heading(report: Report) -> str:
-    n = len(report.findings)
-    return "Findings" if n <= SHOWN else f"Findings ({SHOWN} of {n}; all are in the JSON and HTML reports)"
+def _heading(what: str, n: int) -> str:
+    return what if n <= SHOWN else f"{what} ({SHOWN} of {n}; all are in the JSON report)"
 
 
-def _findings(report: Report) -> Table:
+def _findings(findings: tuple[Finding, ...]) -> Table:
     table = _table("entity", "span", "path", "#chars", "run ends in", "source")
-    for f in report.findings[:SHOWN]:
+    for f in findings[:SHOWN]:
         table.add_row(f.entity, f.span, f.path, str(f.length), f.run_id[-12:], f.source)
     return table
 
@@ -126,7 +132,29 @@ def _population(report: Report) -> Iterable[tuple[str, str]]:
     yield "not read", "; ".join(NOT_READ)
 
 
+def _evidence(report: Report) -> Iterable[tuple[str, str]]:
+    """What stands beside the scan, in a line each."""
+    manifest, check, review, drawn = report.manifest, report.cross_check, report.review, report.selection
+    if manifest is not None:
+        yield "manifest", f"{manifest.pages} pages, {manifest.bytes} bytes, runs and content {manifest.runs_digest}"
+    if check is not None:
+        yield "against the relay", f"{check.matched} of {check.expected} found, {check.missing} missing, {check.unexpected} not expected"
+    if drawn is not None:
+        yield "sample", f"{len(drawn.trace_ids)} of {drawn.population} traces, seed {drawn.seed}"
+    if review is not None:
+        yield "people", f"{review.leaking} leaking in {review.decided} traces by {len(review.reviewers)}: at most {percent(review.upper)}"
+    if report.accepted or report.expired:
+        yield "accepted", f"{len(report.accepted)} findings, {len(report.expired)} whose day has passed"
+    for bound in report.bounds:
+        yield f"bound, {bound.name}", f"{bound.leaking} of {bound.traces}: below {percent(bound.adjusted)} (95 %, one-sided, by recall)"
+
+
+def _report(report: Report) -> Iterable[tuple[str, str]]:
+    yield "SHA-256", report.digest
+    yield "signed by", ", ".join(f"{s.name} ({s.role})" for s in report.signatures) or "nobody"
+
+
 def _answers(report: Report) -> Iterable[tuple[str, str]]:
     values = report.timeline.ttft_ms
-    shown = ", ".join(f"p{share} {percentile(values, share / 100) or 0:.0f} ms" for share in (50, 95, 99))
-    yield "speech end to first sound", f"{shown} of {len(values)} turns"
+    shown = ", ".join(f"{name} {value or 0:.0f} ms" for name, value in (("p50", values.p50), ("p95", values.p95), ("p99", values.p99)))
+    yield "speech end to first sound", f"{shown} of {values.n} turns"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from audit.review.outcome import Reviewer, ReviewOutcome
+from audit.review.outcome import Reviewer, ReviewOutcome, join, kappa
+from audit.review.record import Review, ReviewError
 
-__all__ = ["ReviewOutcome", "Reviewer"]
+__all__ = ["Review", "ReviewError", "ReviewOutcome", "Reviewer", "join", "kappa"]

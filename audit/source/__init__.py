@@ -5,15 +5,18 @@ Only this package of the audit may touch the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from phi_guard.errors import PhiGuardError
 
-__all__ = ["FIELDS", "NOT_READ", "Run", "Source", "SourceError", "Window", "open_source"]
+if TYPE_CHECKING:
+    from audit.manifest import Manifest
+
+__all__ = ["FIELDS", "NOT_READ", "Portion", "Run", "Source", "SourceError", "Window", "open_source"]
 
 Run: TypeAlias = Mapping[str, object]
 """One run as stored: v1's names, whatever the source; ``attachments`` is the list of the names of what is attached."""
@@ -58,6 +61,20 @@ class SourceError(PhiGuardError):
         super().__init__(message)
 
 
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of a source that can be read by itself.
+
+    Args:
+        name: the same for the same part of the same source, so that one that was read is known again.
+        runs: reads it. A run may come twice where a reading had to begin anew; whoever reads tells them apart by their ids. Raises
+            `SourceError` where it is not whole, at the latest at its end.
+    """
+
+    name: str
+    runs: Callable[[], Iterator[Run]]
+
+
 class Source(Protocol):
     """Runs to be audited."""
 
@@ -70,23 +87,38 @@ class Source(Protocol):
         """Whether calls may still be going on there, so that a trace without an end may yet get one."""
 
     def runs(self) -> Iterator[Run]:
-        """Every run of the window, in any order. Raises `SourceError` where it cannot go on."""
+        """Every run of the window, in any order: of all portions. Raises `SourceError` where it cannot go on."""
+
+    def pieces(self) -> Iterator[Portion]:
+        """The portions it is read in, in order. Raises `SourceError` where it cannot be read at all."""
+
+    def manifest(self) -> Manifest:
+        """What was asked and what came, so far."""
 
 
-def open_source(*, project: str, window: Window, file: Path | None, endpoint: str, api_key: str) -> Source:
+def open_source(*, project: str, window: Window, file: Path | None, endpoint: str, api_key: str, now: datetime | None = None) -> Source:
     """The source for a command's options; the one that talks to the network is loaded only if it is asked for.
 
     Args:
         project: name of the LangSmith project; with a file, the project its runs must name, or empty for any.
         window: which runs count.
-        file: an export, one JSON object a line, or None to read from LangSmith.
+        file: an export: Parquet by its suffix, or a directory of such; else JSON Lines, plain, ``.gz`` or ``.zst``, or ``-`` for standard
+            input. None to read from LangSmith.
         endpoint: LangSmith's address.
         api_key: LangSmith's key; may be empty for a store on this machine.
+        now: when reading begins, for the manifest; the clock's time if not given.
+
+    Raises:
+        SourceError: the endpoint is no address.
     """
+    if file is not None and (file.suffix == ".parquet" or file.is_dir()):
+        from audit.source.parquet import ParquetExport  # noqa: PLC0415  # loads pyarrow
+
+        return ParquetExport(file, now=now)
     if file is not None:
         from audit.source.export import ExportFile  # noqa: PLC0415  # each source loads only what it needs
 
-        return ExportFile(file)
+        return ExportFile(file, now=now)
     from audit.source.langsmith import LangSmithProject  # noqa: PLC0415  # loads urllib3
 
-    return LangSmithProject(endpoint=endpoint, api_key=api_key, project=project, window=window)
+    return LangSmithProject(endpoint=endpoint, api_key=api_key, project=project, window=window, now=now)

@@ -8,31 +8,33 @@ from types import SimpleNamespace
 
 import pytest
 
+from audit import planting
 from audit.census import Detectors
+from audit.manifest import Manifest
 from audit.scan import Scanner
-from phi_guard.detect import PatternDetector
+from audit.source import Portion
+from phi_guard.detect import NormalisingDetector, PatternDetector, UnionDetector
+from phi_guard.detect.spoken import SpokenDetector
+from phi_guard.detect.vocabulary import VocabularyDetector
 from phi_guard.model import Detection
 from phi_guard.policy import load_policy, shipped
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-POOL = {name for pool in ("_FIRST", "_LAST") for name in getattr(__import__("audit.people", fromlist=["people"]), pool)}
-NAMES = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(POOL)))}|Byron|Ada)\b", re.IGNORECASE)
-DATES = r"\b(?:19|20)\d\d-\d\d-\d\d\b|\b\d\d[./]\d\d[./]\d{4}\b|\b[A-Z]\w+ \d+, \d{4}\b"
-PLACES = re.compile(rf"\d+ [\w ]+, [\w ]+(?:, \w\w \d{{5}})?|{DATES}", re.IGNORECASE)
+CARRIERS = [text for sets in (planting._OF_PERSONS, planting._OF_THINGS) for texts in sets.values() for text in texts[:-1]]
+IN_CARRIER = re.compile("|".join(re.escape(text).replace(r"\{\}", "(.+)") for text in CARRIERS), re.IGNORECASE | re.DOTALL)
 
 
 class KnowsThePool:
-    """A detector with real semantics: the shipped patterns, and the names, dates and addresses that synthetic people are made of."""
+    """The gate's layers that need no network, with disguises undone; and whatever stands in a sentence that plants are carried in."""
 
     def __init__(self):
-        self._patterns = PatternDetector()
+        layers = (PatternDetector(), SpokenDetector(), VocabularyDetector())
+        self._quick = NormalisingDetector(UnionDetector("quick", layers))
 
     def find(self, text):
-        found = [*self._patterns.find(text)]
-        found += [Detection(m.start(), m.end(), "PERSON", 0.9, "pool.name") for m in NAMES.finditer(text)]
-        found += [Detection(m.start(), m.end(), "LOCATION", 0.9, "pool.place") for m in PLACES.finditer(text)]
-        return tuple(found)
+        carried = [Detection(*m.span(m.lastindex), "OTHER", 0.9, "pool.carried") for m in IN_CARRIER.finditer(text)]
+        return (*self._quick.find(text), *carried)
 
 
 class FixedSource:
@@ -44,6 +46,12 @@ class FixedSource:
     def __init__(self, runs, then=None):
         self._runs = runs
         self._then = then
+
+    def pieces(self):
+        yield Portion("all", self.runs)
+
+    def manifest(self):
+        return Manifest(host=self.place)
 
     def runs(self):
         yield from self._runs

@@ -9,8 +9,9 @@ import pytest
 import urllib3
 
 import phi_guard
-from audit.assessment import assess, open_detectors
+from audit.assessment import assess
 from audit.census import Plan
+from audit.detectors import open_detectors
 from audit.gates import load_gates
 from audit.source import SourceError, Window
 from audit.source.langsmith import LangSmithProject

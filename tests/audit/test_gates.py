@@ -6,16 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from audit.evidence import Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans, load_rehearsal
+from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans, load_rehearsal
 from audit.gates import CHECKS, Evidence, GatesError, Judged, judge, load_gates
 from audit.known_answers import KnownAnswers, Recall
+from audit.manifest import CrossCheck
 from audit.population import Population
+from audit.review.outcome import Reviewer, ReviewOutcome
 from audit.verdict import decide
 from phi_guard.policy import shipped
 
 GATES = load_gates(shipped("gates.yaml"))
-PEOPLE = {"human_review", "alerts_fire"}
-"""Gates for which no evidence can be given yet."""
+ANA = Reviewer("Ana", "", "", decided=12, leaks=0, unsure=0, planted=12, planted_found=12, file_sha256="")
+REVIEW = ReviewOutcome("", "", (ANA, replace(ANA, name="Ben")), 12, 12, 12, 0, 0, 1.0, 1.0, 0.88, 0.2)
+ALERTS = Alerts(fired=("error_rate", "ttft_p95", "tool_failure"), resolved=("error_rate", "ttft_p95", "tool_failure"))
 
 WHOLE = Evidence(
     population=Population(traces=70, runs=500, offered=1000, lost=3, cost_usd=0.7),
@@ -25,7 +28,7 @@ WHOLE = Evidence(
         calls=2, overhead_us=Cost(7, 60, 900, 4000), spans=Spans(100, 100, 0), loop_lateness_us=Lateness(1500, 1400), calls_crashed=0,
         canaries=Canaries(40, 0),
     ),
-    examples=9,
+    examples=9, cross_check=CrossCheck("relay", 500, 500), review=REVIEW, alerts=ALERTS,
 )  # fmt: skip
 
 ONE_MISS = KnownAnswers(1, (Recall("name", "written", 59, 58, 0.92),), synthetic=False)
@@ -43,9 +46,10 @@ def rehearsal(**changes):
     return replace(WHOLE, rehearsal=replace(WHOLE.rehearsal, **changes))
 
 
-def test_full_evidence_proves_all_but_the_peoples_part():
-    """With evidence for all that a machine can show, only the gates that wait for people are unproven."""
-    assert {name for name, state in states(WHOLE).items() if state != "proven"} == PEOPLE
+def test_full_evidence_proves_every_gate():
+    """With evidence for all of them, all are proven and the verdict is GO."""
+    assert {name for name, state in states(WHOLE).items() if state != "proven"} == set()
+    assert decide(judge(GATES, WHOLE)).state == "GO"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,19 @@ def test_full_evidence_proves_all_but_the_peoples_part():
         ("span_drop", replace(WHOLE, population=replace(WHOLE.population, offered=0), rehearsal=None), "unproven"),
         ("agent_survives", rehearsal(calls_crashed=1), "failed"),
         ("agent_survives", rehearsal(calls_crashed=None), "unproven"),
+        ("accounted_for", replace(WHOLE, cross_check=None), "unproven"),
+        ("accounted_for", replace(WHOLE, cross_check=CrossCheck("relay", 500, 499, missing=1)), "failed"),
+        ("accounted_for", replace(WHOLE, cross_check=CrossCheck("relay", 500, 500, unexpected=1)), "failed"),
+        ("accounted_for", replace(WHOLE, cross_check=CrossCheck("relay", 500, 500, why="of one host only")), "unproven"),
+        ("human_review", replace(WHOLE, review=None), "unproven"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, leaking=1)), "failed"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, reviewers=(ANA,))), "unproven"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, reviewers=(ANA, ANA))), "unproven"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, twice=9)), "unproven"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, recall=0.85)), "unproven"),
+        ("human_review", replace(WHOLE, review=replace(REVIEW, why="of another report")), "unproven"),
+        ("alerts_fire", replace(WHOLE, alerts=None), "unproven"),
+        ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, resolved=ALERTS.fired[:2])), "failed"),
         ("free_plan", population(traces=1400), "failed"),
         ("monthly_cost_usd", population(cost_usd=9.0), "failed"),
         ("monthly_cost_usd", population(cost_unknown=1), "unproven"),

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import resource
+import sqlite3
+import tracemalloc
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from audit.manifest import Manifest, TraceFacts
 from audit.population import Counting
+from audit.tables import temporary
+from audit.timeline import Watching
 
 
 def counted(*calls, live=False, since=None, until=None):
@@ -82,3 +94,163 @@ def test_errors_must_be_typed(made):
     raw[5]["error"] = "KeyError: no such patient"
     population = counted(typed, bare, raw)
     assert (population.errors, population.untyped) == (3, 2)
+
+
+def all_of(runs, db=None):
+    """Everything that is told of runs: population, digest, traces, timeline."""
+    counting, watching = Counting(db), Watching(frozenset({"patient_name"}), db)
+    for run in runs:
+        if counting.add(run, str(run["name"]), f"digest of {run['id']}".encode()):
+            watching.add(run, str(run["name"]))
+    return told(counting, watching)
+
+
+def told(counting, watching):
+    population = replace(counting.result(live=False), repeated=0)
+    return population, counting.runs_digest(), tuple(counting.traces()), watching.result()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), calls=st.integers(1, 5), odd=st.lists(st.text(max_size=4), max_size=3))
+def test_any_order_and_any_repetition_give_the_same(made, seed, calls, odd):
+    """Runs of whole, torn and odd traces, shuffled and repeated: all that is told of them is the same to the last digit."""
+    draw = random.Random(seed)
+    runs = [run for n in range(calls) for run in made.call(n, ttft=draw.uniform(0, 20_000)) if draw.random() < 0.9]
+    for run in runs:
+        run["extra"]["metadata"]["cost_usd"] = draw.uniform(0, 1)
+    runs += [{"id": text, "name": "?", "error": text, "parent_run_id": draw.choice(odd)} for text in dict.fromkeys(odd)]
+    again = runs + draw.choices(runs, k=5) if runs else []
+    draw.shuffle(again)
+    assert all_of(again) == all_of(runs)
+
+
+def test_costs_are_summed_exactly(made):
+    """Cents that vanish beside a large sum, one by one, do not vanish together: the sum is rounded once, whatever came first."""
+    runs = [made.span("agent_turn", n, metadata={"cost_usd": cost}) for n, cost in enumerate([1e9] + [3e-8] * 50)]
+    assert counted(runs).cost_usd == counted(runs[::-1]).cost_usd == round(1e9 + 1.5e-6, 6)
+
+
+def test_traces_as_a_sample_is_drawn_from_them(made):
+    """Tools, outcome, version and environment of each trace out of closed lists, sorted by id; findings are those given."""
+    plain, failed, going_on, strange, bare = (made.call(n) for n in range(5))
+    failed[5]["error"] = "KeyError: 'Ada Byron'"
+    going_on[0]["extra"]["metadata"].pop("reason")
+    going_on = without(going_on, "session.end")
+    strange[5] |= {"name": "tool.unknown"}
+    strange[6]["extra"]["metadata"] |= {"reason": "Ada Byron", "env": "Ada"}
+    strange[0]["extra"]["metadata"] |= {"reason": "Ada Byron", "agent_version": "Ada Byron"}
+    bare = without(without(bare, "tool.book_appointment"), "session.end")
+    bare[0]["extra"]["metadata"]["reason"] = "error"
+    counting = Counting()
+    for call in (bare, strange, going_on, failed, plain):
+        for run in call:
+            counting.add(run, str(run["name"]))
+    book, at = "book_appointment", [made.run_id(n * 1000) for n in range(5)]
+    assert list(counting.traces({at[1]: 3})) == [
+        TraceFacts(at[0], book, "participant_disconnected", "1.2.0", "dev", 7),
+        TraceFacts(at[1], book, "error", "1.2.0", "dev", 7, 3),
+        TraceFacts(at[2], book, "open", "1.2.0", "dev", 6),
+        TraceFacts(at[3], "?", "unknown", "?", "dev", 7),
+        TraceFacts(at[4], "none", "error", "1.2.0", "dev", 5),
+    ]
+
+
+def test_several_tools_and_several_versions(made):
+    """Tools are named once each and sorted; a trace of two versions has none."""
+    call = made.call(0)
+    call += [made.span(f"tool.{name}", 10 + n) for n, name in enumerate(("cancel", "book_appointment", "unknown"))]
+    call[1]["extra"]["metadata"]["agent_version"] = "1.3.0"
+    counting = Counting()
+    for run in call:
+        counting.add(run, str(run["name"]))
+    (facts,) = counting.traces()
+    assert (facts.tools, facts.version) == ("?+book_appointment+cancel", "?")
+
+
+def test_what_is_kept_in_a_file_is_gone_on_with(tmp_path, made):
+    """Two readings on one file, with a portion rolled back between them, are as one; nothing is committed behind the caller's back."""
+    runs = [run for n in range(4) for run in made.call(n)]
+    path = tmp_path / "scan.sqlite3"
+    for part, kept in ((runs[:10], True), (runs[10:20], False), (runs[10:], True)):
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            all_of(part, db)
+            assert db.in_transaction
+            db.execute("COMMIT" if kept else "ROLLBACK")
+    with closing(sqlite3.connect(path)) as db:
+        counting = Counting(db)
+        assert told(counting, Watching(frozenset({"patient_name"}), db)) == all_of(runs)
+        assert (counting.known(runs[0]["id"]), counting.known(made.run_id(999))) == (True, False)
+
+
+def test_no_value_of_a_trace_is_kept(tmp_path, made):
+    """What is kept are ids, closed names and numbers: a value in any other place is not in the file."""
+    call = made.call(0)
+    for run in call:
+        run["extra"]["metadata"] |= dict.fromkeys(
+            ("room_sid", "policy_digest", "reason", "agent_version", "env", "redactions"), "Ada Byron"
+        )
+        run |= {
+            "error": "Ada Byron",
+            "inputs": {"Ada Byron": 1},
+            "start_time": "Ada Byron",
+            "run_type": "Ada Byron",
+            "attachments": ["Ada Byron"],
+        }
+    call[2]["extra"]["metadata"]["redactions"] = {"Ada Byron": 2}
+    path = tmp_path / "scan.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        all_of(call, db)
+        db.commit()
+    assert b"voice_session" in path.read_bytes()
+    assert b"Byron" not in path.read_bytes()
+
+
+def test_the_manifest_is_completed(made):
+    """The runs' digest changes with any run or its content, and runs with attachments are counted once."""
+    call = made.call(0)
+    call[2]["attachments"] = ["attachment.voice.wav"]
+    one, other = Counting(), Counting()
+    for run in [*call, call[2]]:
+        one.add(run, "?", b"1")
+        other.add(run, "?", b"2" if run is call[3] else b"1")
+    manifest = one.complete(Manifest(host="h"))
+    assert (manifest.host, manifest.attached, len(manifest.runs_digest)) == ("h", 1, 32)
+    assert other.runs_digest() != manifest.runs_digest
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+def test_what_is_kept_lies_on_the_disk():
+    """A hundred megabytes in the temporary file do not make the process larger by a quarter of that."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    with closing(temporary()) as db:
+        db.execute("CREATE TABLE held (content BLOB)")
+        before = resident()
+        for _ in range(200):
+            db.execute("INSERT INTO held VALUES (randomblob(500000))")
+        assert db.execute("SELECT sum(length(content)) FROM held").fetchone() == (100_000_000,)
+        assert resident() - before < 25_000_000
+
+
+def test_memory_does_not_grow_with_the_traces(made):
+    """Ten times the traces, no more memory: what grows lies on the disk."""
+    peaks = []
+    for calls in (200, 2_000):
+        counting, watching = Counting(), Watching(frozenset())
+        tracemalloc.start()
+        try:
+            for n in range(calls):
+                for run in made.call(n):
+                    counting.add(run, run["name"])
+                    watching.add(run, run["name"])
+            assert counting.result(live=False).traces == sum(1 for _ in counting.traces()) == calls
+            assert watching.result().ttft_ms.n == calls
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+            counting.close()
+            watching.close()
+    assert peaks[1] < 2 * peaks[0], peaks

@@ -58,7 +58,7 @@ LEAKS = {
     "kept field, doctor nobody knows": (at(TOOL, "inputs", "doctor_name"), NAME, "inputs.doctor_name", "text"),
     "free text": (at(TOOL, "inputs", "notes"), f"called about {NAME}", "inputs.notes", "text"),
     "free text beside a marker": (at(TOOL, "inputs", "notes"), f"<REDACTED> {PHONE}", "inputs.notes", "text"),
-    "JSON in free text": (at(TOOL, "outputs", "result"), '{"patient_name": "Ada Byron"}', "outputs.result.patient_name", "text"),
+    "JSON in free text": (at(TOOL, "outputs", "result"), '{"patient_name": "Ada Byron"}', "outputs.result~json.patient_name", "text"),
     "text that was not cut": (at(TOOL, "inputs", "notes"), "mild fever " * 6, "inputs.notes", "text"),
     "number in free text": (at(TOOL, "inputs", "notes"), 795550123, "inputs.notes", "number"),
     "attachment": (at(TURN, "attachments"), [f"{NAME}.wav"], "attachments[0]", "attachment"),
@@ -119,13 +119,15 @@ def test_a_number_of_any_length(scanner, made):
 
 
 def test_findings_hold_no_value(scanner, made):
-    """Neither the value nor an unknown key stands in a finding; equal values have equal fingerprints within a report, and only there."""
+    """Neither the value nor an unknown key stands in a finding; equal values, however written, have equal fingerprints under one key."""
     call = made.call()
     call[TURN]["tags"] = [NAME, NAME]
     call[TURN]["extra"]["metadata"][NAME] = NAME
     found = scanner.scan(call[TURN])
     assert len({f.fingerprint for f in found}) == 1
     assert not any(NAME in str(f) for f in found)
+    call[TURN]["tags"] = [NAME.upper(), f" {NAME} "]
+    assert {f.fingerprint for f in scanner.scan(call[TURN])} == {f.fingerprint for f in found}
     other = Scanner(scanner.policy, scanner.find, scanner.find, project="clinic-dev", key=b"x" * 32)
     assert {f.fingerprint for f in other.scan(call[TURN])}.isdisjoint(f.fingerprint for f in found)
 

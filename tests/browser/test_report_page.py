@@ -26,8 +26,9 @@ def report(tmp_path_factory):
 
     from fakes import call_records
 
-    from audit.assessment import assess, open_detectors
+    from audit.assessment import assess
     from audit.census import Plan
+    from audit.detectors import open_detectors
     from audit.gates import load_gates
     from audit.report import render
     from audit.source import Window, open_source

@@ -14,10 +14,8 @@ from pathlib import Path
 import pytest
 from fakes import Store
 
-from audit.rehearsal.canary import Canaries, _count, collect
 from audit.rehearsal.conversation import invent_calls
 from audit.rehearsal.script import ScriptError, lengthen, plan, read_script, repeat_calls
-from phi_guard.policy import load_policy, shipped
 
 ONE_CALL = {
     "calls": [
@@ -193,17 +191,3 @@ def test_a_date_in_a_script_is_the_text_it_was(tmp_path):
     assert read_script(path)[0].turns[0].tools[0].arguments == {"dob": "1958-03-14", "at": "2027-03-15T14:00:00"}
     with pytest.raises(ScriptError, match=r"nowhere\.yaml"):
         read_script(tmp_path / "nowhere.yaml")
-
-
-@pytest.mark.parametrize("leak", ["Zqxjk Vwpfm", "ZQXJK VWPFM", "Zqxjk%20Vwpfm", "eFpxeGprIFZ3cGZt", "5a71786a6b20567770666d"])
-def test_a_canary_is_known_in_its_disguises(leak):
-    """As it is, in capitals, URL-encoded, in base64 off by one, in hexadecimal; an id of ours is not one."""
-    calls = plan(
-        {"calls": [{"turns": [{"tools": [{"name": "book_appointment", "args": {"patient_name": "Zqxjk Vwpfm", "notes": "a cough"}}]}]}]}
-    )
-    canaries = collect(calls, load_policy(shipped("clinic.yaml")))
-    assert canaries == {"Zqxjk Vwpfm"}
-    clean = [{"name": "tool.x", "inputs": {"notes": "clean"}, "id": "01890000-0000-7000-8000-000000000001"}]
-    assert _count(canaries, clean) == 0
-    assert _count(canaries, [*clean, {"tags": [{leak: 1}]}]) == 1
-    assert Canaries(1, 1) == Canaries(len(canaries), 1)

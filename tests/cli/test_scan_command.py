@@ -25,7 +25,7 @@ def test_clean_export_is_unproven_without_evidence(phi_audit, exported):
     done = phi_audit("scan", "--from", exported(), "--known-answers", 1, "--seed", 1, "--format", "json")
     report = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (3, "")
-    assert report["schema"] == "phi-audit.report/1"
+    assert report["schema"] == "phi-audit.report/2"
     assert (report["verdict"]["state"], report["findings"]) == ("UNPROVEN", [])
     assert {g["name"]: g["state"] for g in report["gates"]}["phi_findings"] == "proven"
 

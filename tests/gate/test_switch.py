@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,9 +21,11 @@ from hypothesis import strategies as st
 
 from phi_guard import runtime
 from phi_guard.runtime import RuntimeDirectoryError, runtime_dir
-from phi_guard.switch import SCHEMA, FileSwitch, SwitchError, default_path
+from phi_guard.switch import KEPT, SCHEMA, SCHEMA_BEFORE, FileSwitch, SwitchError, default_path
 
-GOOD = {"schema": SCHEMA, "on": True, "reason": "verdict GO", "at": "2026-05-04T10:00:00.000000Z"}
+GOOD = {"schema": SCHEMA, "on": True, "reason": "verdict GO", "at": "2026-05-04T10:00:00.000000Z", "hold": "", "release": ""}
+BEFORE = {"schema": SCHEMA_BEFORE, "on": True, "reason": "verdict GO", "at": "2026-05-04T10:00:00.000000Z"}
+DIGEST = "0f" * 32
 
 
 @pytest.fixture
@@ -74,7 +83,13 @@ def test_removed_while_we_look_is_off(switch):
         b"null",
         b"true",
         json.dumps(GOOD).encode()[:-1],
-        json.dumps(GOOD | {"schema": "phi-guard.switch/2"}).encode(),
+        json.dumps(GOOD | {"schema": "phi-guard.switch/3"}).encode(),
+        json.dumps(GOOD | {"schema": SCHEMA_BEFORE}).encode(),
+        json.dumps(BEFORE | {"schema": SCHEMA}).encode(),
+        json.dumps(GOOD | {"hold": "leak"}).encode(),
+        json.dumps(GOOD | {"release": "yes"}).encode(),
+        json.dumps(GOOD, indent=1).encode(),
+        json.dumps(GOOD).encode().replace(b"{", b'{"on": false, ', 1),
         json.dumps(GOOD | {"on": 1}).encode(),
         json.dumps(GOOD | {"on": "true"}).encode(),
         json.dumps(GOOD | {"more": 1}).encode(),
@@ -97,6 +112,8 @@ def test_malformed_is_off(switch, content):
 def test_the_good_content_is_what_those_are_broken_from(switch):
     """The file the faults above start from is believed: without this they would prove nothing."""
     switch.path.write_text(json.dumps(GOOD))
+    assert switch.state().on
+    switch.path.write_text(json.dumps(BEFORE) + "\n")
     assert switch.state().on
 
 
@@ -235,3 +252,132 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_refused(monkeypatch, tmp_
     monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
     with pytest.raises(RuntimeDirectoryError, match="belongs to user"):
         runtime_dir()
+
+
+def test_a_held_switch_needs_a_release(switch):
+    """Off for a leak stays off until a report's digest is given, which the file then names."""
+    switch.turn_off("a leak was found", "leak")
+    assert (switch.state().on, switch.state().hold) == (False, "leak")
+    with pytest.raises(SwitchError, match=r"held since 20.*\(leak\): a leak was found"):
+        switch.turn_on("it was nothing")
+    for release in ("yes", "0f", DIGEST.upper(), DIGEST + "\n"):
+        with pytest.raises(SwitchError, match="64 hexadecimal"):
+            switch.turn_on("it was nothing", release=release)
+    assert not switch.state().on
+    switch.turn_on("audit said GO", release=DIGEST)
+    state = FileSwitch(switch.path).state()
+    assert (state.on, state.hold, state.release) == (True, "", DIGEST)
+    switch.turn_off("by hand")
+    switch.turn_on("by hand")  # that hold is over
+    assert switch.state().on
+
+
+def test_turning_off_again_does_not_lose_the_hold(switch):
+    """Somebody who turns off what is held does not make it free; a leak outranks the rest."""
+    switch.turn_off("too slow", "overhead")
+    switch.turn_off("by hand")
+    assert (switch.state().hold, switch.state().reason) == ("overhead", "by hand")
+    switch.turn_off("a leak was found", "leak")
+    switch.turn_off("too slow", "overhead")
+    assert switch.state().hold == "leak"
+    with pytest.raises(SwitchError, match="lower-case"):
+        switch.turn_off("x", "No Hold")
+
+
+def test_a_hold_outlives_a_full_disk(switch, monkeypatch):
+    """Where no file can be written the old one is moved aside: off, still held, and a release clears it away."""
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        switch.turn_off("a leak was found", "leak")
+        assert (switch.state().on, switch.state().hold) == (False, KEPT)
+    with pytest.raises(SwitchError, match="held"):
+        switch.turn_on("it was nothing")
+    switch.turn_off("a leak was found", "leak")
+    assert switch.state().hold == "leak"
+    switch.turn_on("audit said GO", release=DIGEST)
+    assert [path.name for path in switch.path.parent.glob("*switch.json*")] == ["switch.json"]
+
+
+def test_a_file_of_the_version_before_can_be_turned_off_and_on(switch):
+    """What an older version wrote is read, and written anew as ours."""
+    switch.path.write_text(json.dumps(BEFORE) + "\n")
+    switch.turn_off("by hand", "leak")
+    assert (switch.state().on, switch.state().hold) == (False, "leak")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_edit_of_a_held_file_turns_it_on(switch, data):
+    """A byte changed, put in or taken out, anywhere in a file that is off: it never comes to be on."""
+    switch.turn_off("a leak was found", "leak")
+    content = bytearray(switch.path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=6) | st.sampled_from([b"true", b"true,", b'""']))
+    switch.path.write_bytes(content)
+    assert not FileSwitch(switch.path).state().on
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_that_is_on_and_was_cut_is_off(switch, data):
+    """Cut at any byte but its last line's end, it is off."""
+    switch.path.write_text(json.dumps(GOOD) + "\n")
+    content = switch.path.read_bytes()
+    switch.path.write_bytes(content[: data.draw(st.integers(0, len(content) - 2))])
+    assert not FileSwitch(switch.path).state().on
+
+
+def test_no_turning_on_undoes_a_hold_that_comes_meanwhile(switch):
+    """While many turn it on without a release, one hold comes: from then on it is off, whoever was half way."""
+    stop = threading.Event()
+
+    def keep_on():
+        mine = FileSwitch(switch.path)
+        while not stop.is_set():
+            with suppress(SwitchError):
+                mine.turn_on("by hand")
+            time.sleep(0.001)  # the lock is not fair: nobody may starve
+
+    threads = [threading.Thread(target=keep_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            FileSwitch(switch.path).turn_off("a leak was found", "leak")
+            for _ in range(20):
+                assert not FileSwitch(switch.path).state().on
+            switch.turn_on("audit said GO", release=DIGEST)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_writer_that_holds_the_lock_for_ever_does_not_keep_us_from_turning_off(switch):
+    """Off goes through without the lock; on does not."""
+    handle = os.open(switch.path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(SwitchError, match="another is writing it"):
+            switch.turn_on("by hand")
+        switch.turn_off("a leak was found", "leak")
+        assert not switch.state().on
+    finally:
+        os.close(handle)
+
+
+def test_killed_between_write_and_rename_the_switch_is_as_it_was(switch):
+    """A process that dies with its draft written leaves the state before, never half of one."""
+    program = (
+        "import os, sys, signal, pathlib; from phi_guard.switch import FileSwitch\n"
+        "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "FileSwitch(pathlib.Path(sys.argv[1])).turn_on('half way')"
+    )
+    switch.turn_off("by hand")
+    done = subprocess.run([sys.executable, "-c", program, str(switch.path)], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert (switch.state().on, switch.state().reason) == (False, "by hand")
+    began = time.monotonic()
+    switch.turn_on("its lock died with it")
+    assert switch.state().on
+    assert time.monotonic() - began < 30

@@ -281,7 +281,7 @@ def test_a_leak_turns_the_switch_off_until_a_person_turns_it_on(place, gate, cal
     assert (switch.state().on, switch.state().reason) == (False, "last look: phone")
     assert states(place / "outbox.sqlite3") == {("pending", ""): len(calls)}
     assert alerts(place) == ["off_last_look_phone"]
-    switch.turn_on("looked at")
+    switch.turn_on("looked at", release="0" * 64)
     turns(shipper, outbox)
     outbox.close()
     assert states(place / "outbox.sqlite3") == {("delivered", ""): len(calls) - mine, ("dropped", "last_look"): mine}
@@ -293,7 +293,7 @@ def test_a_switch_that_cannot_be_turned_off_stops_us_all_the_same(place, gate, c
     sink = Seer(span)
     shipper, outbox, switch = made(place, gate, sink, calls)
 
-    def refuse(_):
+    def refuse(*_):
         raise SwitchError("cannot be written, nor removed")
 
     shipper._switch = SimpleNamespace(state=switch.state, turn_off=refuse)

@@ -133,7 +133,7 @@ def test_the_relay_itself_stops_at_a_leak_and_goes_on_when_a_person_says_so(tmp_
         assert ledger.adds_up
         assert (ledger.pending, store.raw()) == (len(records), b"")
         assert not relay.switch.state().on
-        relay.switch.turn_on("a person has looked")
+        relay.switch.turn_on("a person has looked", release="0" * 64)
         ledger = relay.settle()
         assert ledger.adds_up
         assert ledger.dropped == {"last_look": 1}

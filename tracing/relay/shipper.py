@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from phi_guard.errors import DeliveryError, DeliveryHalted, DeliveryRefused, LeakSeen, SealBroken
-from phi_guard.switch import SwitchError
+from phi_guard.switch import LEAK, SwitchError
 from tracing.relay.alerts import Alerts
 from tracing.relay.disclosure import DisclosureLog
 from tracing.relay.outbox import DELIVERED, DROPPED, Outbox, Row
@@ -155,7 +155,7 @@ class Shipper(threading.Thread):
         self._quarantine |= {(row.seq, row.span) for row in rows if row.span in leak.spans}
         self.state = f"off_{leak.code}"
         try:
-            self._switch.turn_off(f"last look: {leak.rule}")
+            self._switch.turn_off(f"last look: {leak.rule}", LEAK)
         except SwitchError:
             return
         self._seen_off = True

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
+import time
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -94,6 +96,7 @@ class _Api:
         self.faults = faults
         # The SDK fetches attachments without a key, as from a presigned address; so the address itself must not be guessed.
         self.ticket = secrets.token_urlsafe(16)
+        self.due: list[tuple[float, list[str]]] = []  # runs asked to be deleted, and the monotonic time from which they are gone
 
     def routes(self) -> list[Route]:
         """All routes; what has no form of its own under ``/api/v2`` answers there as in v1."""
@@ -152,23 +155,27 @@ class _Api:
     # Runs out
 
     def query_v1(self, request: Request) -> Response:
+        self._carry_out()
         query = v1_query(self._object(request))
         runs, cursor = page(self.store, query)
         rows = [views.v1_row(run, self._address(request), query.select) for run in runs]
         return _answer({"runs": rows, "cursors": {"next": cursor, "prev": None}, "parsed_query": None})
 
     def query_v2(self, request: Request) -> Response:
+        self._carry_out()
         query = v2_query(self._object(request))
         runs, cursor = page(self.store, query)
         return _answer({"items": [views.v2_row(run, self._address(request), query.select) for run in runs], "next_cursor": cursor})
 
     def read_v1(self, request: Request) -> Response:
+        self._carry_out()
         run = self.store.run(_uuid(request.path_params["run_id"]))
         if run is None:
             raise Refusal(404, "Run not found")
         return _answer(views.v1_row(run, self._address(request)))
 
     def read_v2(self, request: Request) -> Response:
+        self._carry_out()
         run = self.store.run(_uuid(request.path_params["run_id"]))
         project_id = request.query_params.get("project_id")
         if project_id is None:
@@ -178,6 +185,7 @@ class _Api:
         return _answer(views.v2_row(run, self._address(request), v2_selects(request.query_params.getlist("selects"))))
 
     def read_attachment(self, request: Request) -> Response:
+        self._carry_out()
         given = request.path_params
         found = self.store.attachment(_uuid(given["run_id"]), given["name"])
         if found is None or not secrets.compare_digest(given["ticket"].encode(), self.ticket.encode()):
@@ -186,10 +194,11 @@ class _Api:
         return Response(found.data, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
 
     def stats(self, request: Request) -> Response:
+        self._carry_out()
         return _answer(run_stats(matching(self.store, v1_query(self._object(request)))))
 
     def delete_runs(self, request: Request) -> Response:
-        """Delete whole traces by id or by metadata; at once here, where hosted LangSmith takes until the weekend."""
+        """Delete whole traces by id or by metadata; at once, or after ``Faults.delete_after_s``, as hosted LangSmith at the weekend."""
         body = self._object(request)
         traces, wanted = body.get("trace_ids"), body.get("metadata")
         if isinstance(traces, list) and 0 < len(traces) <= _MOST_TRACES and all(isinstance(one, str) for one in traces):
@@ -200,8 +209,19 @@ class _Api:
             chosen = [Selection(trace_id=one) for one in {run.trace_id for run in fits}]
         else:
             raise Refusal(422, f"body: give session_id and 1 to {_MOST_TRACES} trace_ids, or metadata")
-        self.store.delete_runs([run.id for one in chosen for run in self.store.runs(one)])
+        runs = [run.id for one in chosen for run in self.store.runs(one)]
+        wait = self.faults.delete_after_s if self.faults is not None else 0.0
+        self.due.append((time.monotonic() + wait, runs))
+        self._carry_out()
         return _answer({"message": "Runs deleted"}, 202)
+
+    def _carry_out(self) -> None:
+        """Delete what is due. Called before each look at the runs, so that no thread of its own can outlive the store."""
+        now = time.monotonic()
+        for entry in [entry for entry in self.due if entry[0] <= now]:
+            self.store.delete_runs(entry[1])
+            with suppress(ValueError):  # another thread was quicker
+                self.due.remove(entry)
 
     # Projects
 

@@ -24,6 +24,8 @@ class Faults:
         late: take the request in first, then fail: the sender does not know that it arrived.
         match: hit only requests whose path holds this; empty hits all, ``/info`` too.
         hits: how many requests have been hit so far.
+        delete_after_s: seconds from a delete request, which is answered at once, until what it names is gone; 0 is at once. Hosted
+            LangSmith deletes at the weekend.
     """
 
     status: int | None = None
@@ -34,6 +36,7 @@ class Faults:
     late: bool = False
     match: str = ""
     hits: int = 0
+    delete_after_s: float = 0.0
 
     def strike(self, path: str) -> Faults | None:
         """What to do to this request, frozen as it is now, or None; counts the hit."""

@@ -1,9 +1,15 @@
-"""The roster: the clinic's own patients as a detector. An index of keyed digests, in which nobody can read a name."""
+"""What may be told of a roster."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from phi_guard.errors import PhiGuardError
+
+
+class RosterError(PhiGuardError):
+    """A roster cannot be built, opened or trusted; the message names the file, the reason, and what to do. It holds no value of a row."""
 
 
 @dataclass(frozen=True, slots=True)

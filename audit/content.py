@@ -1,0 +1,170 @@
+"""What a text is by its form alone: sound, a transcript, a recording's address; and what it hides, one wrapping at a time.
+
+Sound and talk identify a person whatever is said in them: 45 CFR 164.514(b)(2)(i)(P) names voice prints. So the form is a finding, where
+no detector would find a name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+from urllib.parse import unquote
+
+DEPTH_MAX: Final = 8
+"""Wrappings one within the other that are undone; what is wrapped deeper is a finding for that alone."""
+WRAPPED_MIN: Final = 8
+"""Characters of a text that may be something wrapped; fewer hold no six letters."""
+BYTES_MIN: Final = 200
+"""Characters in one piece, with the look of base64, from which nobody asks what they hold: 150 bytes are no reference."""
+LABELS_MIN: Final = 2
+"""Speakers' labels that make a text a conversation; one may be a heading."""
+SENTENCES_MIN: Final = 8
+"""Sentences from which a text is long enough to be what somebody said; a suspicion, since a clinic's advice may be as long."""
+
+_MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"RIFF", "AUDIO"), (b"OggS", "AUDIO"), (b"ID3", "AUDIO"), (b"fLaC", "AUDIO"), (b"\x1aE\xdf\xa3", "AUDIO"), (b"#!AMR", "AUDIO"),
+    (b"OpusHead", "AUDIO"), (b"\xff\xfb", "AUDIO"), (b"\xff\xf1", "AUDIO"), (b"\xff\xd8\xff", "IMAGE"), (b"\x89PNG", "IMAGE"),
+)  # fmt: skip
+"""What files of sound and pictures begin with."""
+_BYTES: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX: Final = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){4,})")
+_DATA_URL: Final = re.compile(r"data:(?P<kind>[a-z]{1,20})/[\w.+-]{1,60}(?:;[\w=.-]{1,60}){0,4},", re.IGNORECASE)
+_RAW: Final = re.compile(r"RIFF.{4}WAVE|OggS\x00|\bID3[\x02-\x04]|fLaC\x00|OpusHead", re.DOTALL)
+_RECORDING: Final = re.compile(
+    r"\b(?:https?|wss?|s3|gs|azure|sip)s?://[^\s\"'<>]{0,300}?"
+    r"(?:\.(?:wav|mp3|ogg|oga|opus|m4a|webm|flac|mp4|aac|amr|pcm|raw)\b|record(?:ing)?s?\b|egress|voicemail)[^\s\"'<>]{0,300}",
+    re.IGNORECASE,
+)
+_SPEAKER: Final = re.compile(
+    r"(?:^|[\n\r|;.?!\"'\]]\s{0,5})(?:\[?\d{1,2}:\d\d(?::\d\d)?\]?\s{0,3})?"
+    r"(?:user|assistant|caller|agent|patient|doctor|nurse|operator|customer|bot|system|human|ai|speaker ?\d{1,2}|anrufer|appelant)"
+    r"\s{0,2}:\s",
+    re.IGNORECASE,
+)
+_SENTENCE: Final = re.compile(r"[^\s.?!]{2,}[.?!]+(?:\s|$)")
+_SAYS: Final = frozenset({"role", "speaker", "author", "from"})
+_SAID: Final = frozenset({"content", "text", "message", "transcript", "parts"})
+_CODED_SIGN: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A stretch of a text that is a finding by its form.
+
+    Args:
+        entity: ``AUDIO``, ``IMAGE``, ``BINARY``, ``RECORDING_URL`` or ``TRANSCRIPT``.
+        start: offset in the text, characters.
+        end: likewise.
+        certain: False where it is only a suspicion.
+    """
+
+    entity: Literal["AUDIO", "IMAGE", "BINARY", "RECORDING_URL", "TRANSCRIPT"]
+    start: int
+    end: int
+    certain: bool = True
+
+
+def forms(text: str) -> list[Form]:
+    """Every stretch of a text that is a finding by its form, in no order. Cost: linear in the text."""
+    if len(text) < WRAPPED_MIN:
+        return []
+    found: list[Form] = []
+    if "://" in text:
+        found += [Form("RECORDING_URL", *match.span()) for match in _RECORDING.finditer(text)]
+    if ":" in text:
+        for match in _DATA_URL.finditer(text):
+            kind = match["kind"].lower()
+            found.append(Form("AUDIO" if kind == "audio" else "IMAGE" if kind == "image" else "BINARY", match.start(), len(text)))
+        labels = [match.start() for match in _SPEAKER.finditer(text)]
+        if len(labels) >= LABELS_MIN:
+            found.append(Form("TRANSCRIPT", labels[0], len(text)))
+    if (raw := _RAW.search(text)) is not None:
+        found.append(Form("AUDIO", raw.start(), len(text)))
+    for match in _BYTES.finditer(text):
+        entity = _held(match.group())
+        if entity:
+            found.append(Form(entity, *match.span()))
+    if not found and len(text) > 40 * SENTENCES_MIN and len(_SENTENCE.findall(text)) >= SENTENCES_MIN:
+        found.append(Form("TRANSCRIPT", 0, len(text), certain=False))
+    return found
+
+
+def is_transcript(value: object) -> bool:
+    """Whether a list or mapping is one conversation as agents' libraries keep it: who says, and what."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return any(isinstance(item, Mapping) and _named(item, _SAYS) and _named(item, _SAID) for item in items)
+
+
+def _named(item: Mapping[object, object], names: frozenset[str]) -> bool:
+    return any(isinstance(key, str) and key.lower() in names for key in item)
+
+
+def _held(token: str) -> Literal["AUDIO", "IMAGE", "BINARY"] | None:
+    head = _decoded(token[:64])
+    for magic, entity in _MAGIC:
+        if head.startswith(magic) and (len(magic) > 2 or len(token) >= BYTES_MIN):
+            return "AUDIO" if entity == "AUDIO" else "IMAGE"
+    pairs = _HEX.fullmatch(token)
+    if pairs and any(len(magic) > 2 and bytes.fromhex(pairs[1]).startswith(magic) for magic, _ in _MAGIC):
+        return "AUDIO"
+    if len(token) < BYTES_MIN or token.isdecimal():
+        return None
+    kinds = ["d" if c.isdecimal() else "u" if c.isupper() else "l" for c in token if c.isalnum()]
+    turns = sum(a != b for a, b in pairwise(kinds))
+    return "BINARY" if turns >= 0.3 * len(kinds) else None
+
+
+def _decoded(token: str) -> bytes:
+    body = token.rstrip("=").replace("-", "+").replace("_", "/")
+    body = body[: len(body) // 4 * 4] if len(body) % 4 == 1 else body + "=" * (-len(body) % 4)
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def unwrapped(text: str) -> Iterator[tuple[str, object]]:
+    """What a whole text holds once one wrapping is undone: its kind (``json``, ``url``, ``hex``, ``base64``), and the content.
+
+    Nothing for a text that is not wrapped. Bytes that are no text in UTF-8 or UTF-16 are left to `forms`.
+    """
+    bare = text.strip()
+    if len(bare) < 2:
+        return
+    if bare[0] in '{["' and bare[-1] in '}]"':
+        try:
+            value = json.loads(bare)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if isinstance(value, dict | list | str):
+                yield "json", value
+            return
+    if len(bare) < WRAPPED_MIN:
+        return
+    if "%" in bare and _CODED_SIGN.search(bare):
+        plain = unquote(bare.replace("+", " "))
+        if plain != bare:
+            yield "url", plain
+    pairs = _HEX.fullmatch(bare)
+    if pairs and (held := _legible(bytes.fromhex(pairs[1]))):
+        yield "hex", held
+    if _BYTES.fullmatch(bare) and not (bare.isalpha() and (bare.islower() or bare.istitle())) and (held := _legible(_decoded(bare))):
+        yield "base64", held
+
+
+def _legible(data: bytes) -> str:
+    codec = "utf-8"
+    if 0 in data:
+        codec = "utf-16-le" if data[1:2] == b"\0" or data.startswith(b"\xff\xfe") else "utf-16-be"
+    try:
+        text = data.decode(codec).lstrip("\ufeff")
+    except UnicodeDecodeError:
+        return ""
+    return text if len(text) >= 4 and all(c.isprintable() or c.isspace() for c in text) else ""

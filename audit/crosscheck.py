@@ -1,0 +1,220 @@
+"""The cross-check: what the relay's own account says was delivered, held against what was read, in both directions.
+
+The account is the relay's outbox, opened for reading alone. Of an operation that is settled it keeps, for `MARKS_H` hours of service, a
+mark: a digest of its kind and its run's random id. So of a run that was read it can be told whether this relay sent it; of one that was not
+read only that it is missing, and its id where its trace's id or one of its children gives it. Per call it keeps counts, for an hour of
+service after the call's last operation. What follows from that, and what does not, is said in `CrossCheck.why`.
+
+Each span is created once. The root and the guardrail's span are updated once too, at the call's end; nothing else ever is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from audit import structure
+from audit.manifest import CrossCheck
+from audit.population import Counting
+from audit.source import Window
+
+OUTBOX: Final = "outbox.sqlite3"
+"""The file's name in the relay's state directory."""
+VERSION: Final = 3
+"""Of the outbox's tables; another is not read."""
+MARKS_H: Final = 24
+"""Hours of service for which a mark is kept. They never run faster than the clock: a run that began within as many hours has its mark."""
+GRACE: Final = timedelta(minutes=5)
+"""A call that began longer than this before the reading's end has something in the store, if the relay keeps up."""
+IDS: Final = 20
+"""Most ids that are named."""
+_NO_ID: Final = "(no id)"
+
+
+def check(account: Path, seen: Counting, window: Window, *, now: datetime | None = None) -> CrossCheck:
+    """Hold what was read against a relay's account.
+
+    Args:
+        account: the relay's outbox, or the directory it lies in.
+        seen: what was read.
+        window: of the reading.
+        now: when it was read; the clock's time if not given.
+
+    Returns:
+        The counts. An account that cannot be read gives none, and the reason in ``why``; nothing is raised.
+    """
+    path = account / OUTBOX if account.is_dir() else account
+    name = path.name
+    if not path.is_file():
+        return CrossCheck(account=name, why=f"{name} is not there; name the relay's state directory or its outbox")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None, timeout=10.0)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                return CrossCheck(
+                    account=name, why=f"{name} is of version {version}, and {VERSION} can be read; use the relay's own release"
+                )
+            db.execute("BEGIN")  # all of one moment
+            return _Account(db, name, seen, window, now or datetime.now(UTC)).check()
+    except sqlite3.Error as fault:
+        why = f"{name} cannot be read ({fault.sqlite_errorname if hasattr(fault, 'sqlite_errorname') else type(fault).__name__})"
+        return CrossCheck(account=name, why=f"{why}; check that it is the relay's outbox, its owner and the disk")
+
+
+@dataclass(slots=True)
+class _Ids:
+    """Ids to be named: counted all, kept the first."""
+
+    n: int = 0
+    kept: list[str] = field(default_factory=list)
+
+    def add(self, run_id: str, n: int = 1) -> None:
+        self.n += n
+        if len(self.kept) < IDS:
+            self.kept.append(run_id if structure.UUID(run_id) else _NO_ID)
+
+
+class _Account:
+    """One check under way."""
+
+    def __init__(self, db: sqlite3.Connection, name: str, seen: Counting, window: Window, now: datetime) -> None:
+        self._db, self._name, self._seen, self._window, self._now = db, name, seen, window, now
+        self._missing, self._unexpected = _Ids(), _Ids()
+        self._matched = self._unknown = self._torn = self._marks_met = self._marks_missing = 0
+        self._why: list[str] = []
+
+    def check(self) -> CrossCheck:
+        self._read_runs()
+        self._absent_calls()
+        self._rest()
+        return CrossCheck(
+            account=self._name,
+            expected=self._matched + self._missing.n,
+            matched=self._matched,
+            missing=self._missing.n,
+            unexpected=self._unexpected.n,
+            missing_ids=tuple(self._missing.kept),
+            unexpected_ids=tuple(self._unexpected.kept),
+            why="; ".join(self._why),
+        )
+
+    def _read_runs(self) -> None:
+        """Each run that was read, against the marks; each of their traces, against the call's counts."""
+        since = self._remembers()
+        for trace, rows in groupby(self._seen.placed(), key=attrgetter("trace_id")):
+            created = updated = 0
+            guardrail = ended = False
+            for row in rows:
+                guardrail |= row.span == "policy.guardrail"
+                ended |= row.ends
+                met = self._settled(row.run_id, "create")
+                updated += self._settled(row.run_id, "update")
+                if met:
+                    created += 1
+                elif self._waits(row.run_id):
+                    continue  # delivered and not yet written down, or not yet delivered: either way its sender is known
+                elif row.start is None or row.start >= since:
+                    self._unexpected.add(row.run_id)
+                else:
+                    self._unknown += 1
+            self._matched += created
+            self._marks_met += created + updated
+            short = self._delivered(trace) - created - updated
+            if short > 0:
+                self._marks_missing += short
+                # The relay sends the root's end last of all: where an end was read, all else was there before.
+                if self._began(trace) < self._window.since or not ended:
+                    self._torn += 1
+                else:
+                    self._short(trace, short, guardrail=guardrail)
+
+    def _remembers(self) -> int:
+        """From when on the account must know a run, microseconds since 1970: never before the day it begins with."""
+        (day,) = self._db.execute("SELECT min(day) FROM totals WHERE day != ''").fetchone()
+        first = datetime.fromisoformat(f"{day or '9999-12-31'}T00:00:00+00:00")
+        if day and self._window.since < first:
+            self._why.append(f"the account begins on {day}")
+        return int(max(self._now.timestamp() - MARKS_H * 3600, first.timestamp()) * 1e6)
+
+    def _short(self, call: str, operations: int, *, guardrail: bool) -> None:
+        """Note what a call's counts have and its trace has not."""
+        left = operations
+        for run_id in dict.fromkeys([call, *self._seen.absent_parents(call)]):
+            if not self._seen.known(run_id) and self._settled(run_id, "create"):
+                updated = self._settled(run_id, "update")
+                guardrail |= run_id != call and bool(updated)
+                left -= 1 + updated
+                self._missing.add(run_id)
+        if left > 1 and not guardrail and self._settled(call, "update"):
+            left -= 1  # the guardrail's span is among them, and it was updated
+        if left > 0:
+            self._missing.add(call, left)
+
+    def _absent_calls(self) -> None:
+        """Calls that have counts and no run that was read."""
+        asked = "SELECT call, sum(n) FROM call_totals WHERE state = 'delivered' GROUP BY call ORDER BY call"
+        for call, operations in self._db.execute(asked):
+            if not self._seen.has_trace(call):
+                self._marks_missing += operations
+                if self._window.since <= self._began(call) < self._window.until - GRACE:
+                    self._short(call, operations, guardrail=False)
+                else:
+                    self._torn += 1
+
+    def _began(self, call: str) -> datetime:
+        """When a call began, as its id tells (RFC 9562, version 7); where it tells nothing, it counts as begun with the window."""
+        if structure.UUID(call) and call[14] == "7":
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(call[:8] + call[9:13], 16))
+        return self._window.since
+
+    def _rest(self) -> None:
+        """What the marks say beyond the calls' counts, and what they cannot say."""
+        (marks,) = self._db.execute("SELECT count(*) FROM settled").fetchone()
+        (dropped,) = self._db.execute("SELECT coalesce(sum(n), 0) FROM totals WHERE state = 'dropped'").fetchone()
+        (day,) = self._db.execute("SELECT min(day) FROM totals WHERE day != ''").fetchone()
+        (waiting,) = self._db.execute("SELECT count(*) FROM ops").fetchone()
+        left = marks - self._marks_met - self._marks_missing - dropped
+        if day is None:
+            self._why.append("the account has settled nothing yet")
+        elif left > 0 and self._window.since.astimezone(UTC).date().isoformat() < day:
+            # The window holds all that the account ever settled: nothing explains these but runs that are not there.
+            self._missing.n += left
+            self._why.append(
+                f"{left} of the missing are operations of calls whose counts the account no longer has, so that no id is known"
+            )
+        elif left > 0:
+            self._why.append(f"{left} operations that were settled belong to no run that was read: of calls outside the window, or missing")
+        if self._torn:
+            self._why.append(f"{self._torn} calls reach beyond the window or had not ended when they were read, and are not judged")
+        if self._unknown:
+            self._why.append(f"{self._unknown} runs began before the last {MARKS_H} hours, or before the account: it cannot know them")
+        if self._unexpected.n:
+            self._why.append("what is unexpected was sent by somebody else, or by another relay, which has an account of its own")
+        if waiting:
+            self._why.append(f"{waiting} operations still wait in the outbox")
+
+    def _settled(self, run_id: str, op: str) -> int:
+        mark = hashlib.blake2b(f"{op} {run_id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return int(self._db.execute("SELECT 1 FROM settled WHERE mark = ?", (mark,)).fetchone() is not None)
+
+    def _waits(self, run_id: str) -> bool:
+        try:
+            return self._db.execute("SELECT 1 FROM ops WHERE span = ?", (run_id,)).fetchone() is not None
+        except UnicodeEncodeError:  # an id that is no text is none of the relay's
+            return False
+
+    def _delivered(self, call: str) -> int:
+        """Operations of a call that were delivered; 0 where the account no longer knows."""
+        try:
+            (n,) = self._db.execute("SELECT sum(n) FROM call_totals WHERE state = 'delivered' AND call = ?", (call,)).fetchone()
+        except UnicodeEncodeError:
+            return 0
+        return int(n or 0)

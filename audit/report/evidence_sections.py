@@ -1,0 +1,105 @@
+"""The sections on what a scan cannot have of itself: the sample, people's decisions, and the rehearsal."""
+
+from __future__ import annotations
+
+from audit.evidence import Cost
+from audit.report import charts
+from audit.report.content import Section, Table, pairs, rate
+from audit.report.drawing import Drawing
+from audit.report.model import Report
+from audit.report.parts import percent
+
+
+def sample(report: Report) -> Section:
+    """How the traces for people were chosen."""
+    drawn = report.selection
+    if drawn is None:
+        return Section("sample", "The sample for people", ("None was drawn.",))
+    rows = pairs(
+        "",
+        (
+            ("Unit", drawn.unit),
+            ("Drawn", f"{len(drawn.trace_ids):,} of {drawn.population:,} in which the machine found nothing, without replacement"),
+            ("Rule", drawn.rule),
+            ("Seed", f"{drawn.seed}, {drawn.seed_by}"),
+            ("Generator", drawn.generator),
+            ("SHA-256 of the list", drawn.sha256),
+        ),
+    )
+    strata = Table("Strata", ("Stratum", "#Traces", "#Drawn"), tuple((s.name, f"{s.traces:,}", f"{s.drawn:,}") for s in drawn.strata))
+    return Section("sample", "The sample for people", tables=(rows, strata) if drawn.strata else (rows,))
+
+
+def people(report: Report) -> Section:
+    """What people found."""
+    review = report.review
+    if review is None:
+        return Section("review", "What people found", ("Nobody has reviewed this report, or no review was given with it.",))
+    texts = ["The names are those of staff, as they gave them."]
+    if review.why:
+        texts.append(f"It does not count yet: {review.why}")
+    facts = pairs(
+        "",
+        (
+            ("Sampled traces decided", f"{review.decided:,} of {review.traces:,}, {review.twice:,} of them by two people or more"),
+            ("Of those, leaking", f"{review.leaking:,}"),
+            ("Disagreements", f"{review.disagreements:,}"),
+            ("Cohen's kappa", "not defined" if review.kappa is None else f"{review.kappa:.3f}"),
+            ("Known answers found by people", f"{rate(review.recall)}; at least {rate(review.recall_at_least)} (95 %, one-sided)"),
+            (
+                "Leak rate among what the machine found clean",
+                f"at most {percent(review.upper)} (95 %, one-sided, hypergeometric, by recall)",
+            ),
+            ("Report that was reviewed", review.report_sha256),
+            ("Sample that was reviewed", review.selection_sha256),
+        ),
+    )
+    columns = ("Reviewer", "From, to", "#Decided", "#Leaks", "#Unsure", "#Known answers found", "SHA-256 of the review")
+    rows = tuple(
+        (r.name, f"{r.began}, {r.ended}", str(r.decided), str(r.leaks), str(r.unsure), f"{r.planted_found} of {r.planted}", r.file_sha256)
+        for r in review.reviewers
+    )
+    return Section("review", "What people found", tuple(texts), tables=(facts, Table("Reviewers", columns, rows)) if rows else (facts,))
+
+
+def rehearsal(report: Report) -> Section:
+    """What a rehearsal measured, and which alerts it saw."""
+    held, alerts = report.rehearsal, report.alerts
+    rows = [("Alerts", "")]
+    if alerts is not None:
+        rows = [("Alerts that fired", ", ".join(alerts.fired) or "none"), ("Of those, resolved", ", ".join(alerts.resolved) or "none")]
+        rows.append(("Alerts that stayed silent", ", ".join(alerts.silent)))
+    if held is None:
+        tables = (pairs("", rows),) if alerts is not None else ()
+        return Section("rehearsal", "Rehearsal", ("No rehearsal was given with --evidence.",), tables=tables)
+    cost, spans, late, canaries = held.overhead_us, held.spans, held.loop_lateness_us, held.canaries
+    facts = [
+        ("Calls played", f"{held.calls:,}"),
+        ("Calls that ended because of telemetry", "" if held.calls_crashed is None else str(held.calls_crashed)),
+        ("Canaries", f"{canaries.arrived} of {canaries.planted} arrived in clear" if canaries else ""),
+        ("Spans", f"{spans.offered:,} offered, {spans.delivered:,} delivered, {spans.lost:,} lost" if spans else ""),
+        ("Recording an operation", _cost(cost) if cost and cost.n else ""),
+        ("Lateness of the event loop", f"p99 {late.p99:g} µs with the tracer, {late.untraced_p99:g} µs without" if late else ""),
+    ]
+    drawn = (_overhead(report, cost),) if cost and any(cost.counts) else ()
+    return Section(
+        "rehearsal",
+        "Rehearsal",
+        ("What a rehearsal measured on its own machine, with calls of its own.",),
+        drawn,
+        (pairs("", (*facts, *rows)),),
+    )
+
+
+def _cost(cost: Cost) -> str:
+    return f"p50 {cost.p50:g} µs, p99 {cost.p99:g} µs, longest {cost.max:g} µs, of {cost.n:,}"
+
+
+def _overhead(report: Report, cost: Cost) -> Drawing:
+    bars = {j.gate.name: j.gate.bar for j in report.gates if j.gate.bar is not None}
+    budgets = {"budget of p99": bars.get("overhead_p99_us"), "budget of the longest": bars.get("overhead_max_us")}
+    return charts.histogram(
+        cost.edges, cost.counts, title="What recording an operation costs the agent", unit="µs",
+        marks={"p50": cost.p50, "p99": cost.p99, "longest": cost.max},
+        budgets={name: value for name, value in budgets.items() if value is not None},
+    )  # fmt: skip
