@@ -12,6 +12,7 @@ from math import isclose
 from audit import sample, statistics, verdict
 from audit.gates import CHECKS, Evidence, Judged, judge
 from audit.known_answers import KnownAnswers
+from audit.person import fold
 from audit.report.model import Bound, Report
 from audit.review.outcome import ReviewOutcome
 from audit.two_stage import EXTENSION, recall_at_least
@@ -40,6 +41,8 @@ def _of_verdict(report: Report) -> Iterator[str]:
         yield f"verdict.state: is {report.verdict.state}, and {follows.state} follows from the gates"
     elif follows.reasons != report.verdict.reasons:
         yield "verdict.reasons: are not those of the gates"
+    if report.verdict.state == "GO" and any(piece.name.startswith("without ") for piece in report.method.pieces):
+        yield "verdict.state: is GO, and a layer of the detectors was left out"
     names = [row.gate.name for row in report.gates]
     if missing := sorted(set(CHECKS) - set(names)):
         yield f"gates: not all are judged: {', '.join(missing)}"
@@ -54,7 +57,10 @@ def _of_verdict(report: Report) -> Iterator[str]:
 
 def _of_gate(path: str, row: Judged) -> Iterator[str]:
     gate = row.gate
-    if row.state != "proven" or row.measured is None or gate.bar is None or not gate.bound:
+    if row.state != "proven" or not gate.bound:
+        return
+    if row.measured is None or gate.bar is None:
+        yield f"{path}.state: is proven, and nothing was measured against a bar"
         return
     reached = {"at_most": row.measured <= gate.bar, "below": row.measured < gate.bar, "at_least": row.measured >= gate.bar}
     if not reached.get(gate.bound, False):
@@ -151,5 +157,5 @@ def _of_reviewers(review: ReviewOutcome) -> Iterator[str]:
     weakest = min((statistics.lower_bound(each.planted_found, each.planted) for each in sane), default=0.0)
     if not isclose(review.recall_at_least, weakest, rel_tol=_NEAR, abs_tol=1e-9):
         yield "review.recall_at_least: is not what the known answers of the weakest reviewer show"
-    if len({each.name.casefold() for each in review.reviewers}) != len(review.reviewers):
+    if len({fold(each.name) for each in review.reviewers}) != len(review.reviewers):
         yield "review.reviewers: one stands in it twice"

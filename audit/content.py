@@ -50,6 +50,11 @@ _SPEAKER: Final = re.compile(
 _SENTENCE: Final = re.compile(r"[^\s.?!]{2,}[.?!]+(?:\s|$)")
 _SAYS: Final = frozenset({"role", "speaker", "author", "from"})
 _SAID: Final = frozenset({"content", "text", "message", "transcript", "parts"})
+_SIGNS: Final = re.compile(
+    r"(?:(?=[.\-/| ]*\.)(?=[.\-/| ]*-)[.\-]{1,5}(?:[ /|]{1,3}[.\-]{1,5}){5,})|[\u2800-\u28ff]{4,}"
+    r"|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]{8,}"
+)
+"""Morse code of six signs, four of Braille, and eight in a row that nobody sees: letters that no reader of words reads."""
 _CODED_SIGN: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -58,13 +63,13 @@ class Form:
     """A stretch of a text that is a finding by its form.
 
     Args:
-        entity: ``AUDIO``, ``IMAGE``, ``BINARY``, ``RECORDING_URL`` or ``TRANSCRIPT``.
+        entity: ``AUDIO``, ``IMAGE``, ``BINARY``, ``ENCODED``, ``RECORDING_URL`` or ``TRANSCRIPT``.
         start: offset in the text, characters.
         end: likewise.
         certain: False where it is only a suspicion.
     """
 
-    entity: Literal["AUDIO", "IMAGE", "BINARY", "RECORDING_URL", "TRANSCRIPT"]
+    entity: Literal["AUDIO", "IMAGE", "BINARY", "ENCODED", "RECORDING_URL", "TRANSCRIPT"]
     start: int
     end: int
     certain: bool = True
@@ -84,6 +89,8 @@ def forms(text: str) -> list[Form]:
         labels = [match.start() for match in _SPEAKER.finditer(text)]
         if len(labels) >= LABELS_MIN:
             found.append(Form("TRANSCRIPT", labels[0], len(text)))
+    if not text.isascii() or "." in text:
+        found += [Form("ENCODED", *match.span()) for match in _SIGNS.finditer(text)]
     if (raw := _RAW.search(text)) is not None:
         found.append(Form("AUDIO", raw.start(), len(text)))
     for match in _BYTES.finditer(text):

@@ -141,7 +141,7 @@ class _Account:
         (day,) = self._db.execute("SELECT min(day) FROM totals WHERE day != ''").fetchone()
         first = datetime.fromisoformat(f"{day or '9999-12-31'}T00:00:00+00:00")
         if day and self._window.since < first:
-            self._why.append(f"the account begins on {day}")
+            self._why.append(f"the account begins at {day}T00:00:00Z, after the window does")
         return int(max(self._now.timestamp() - MARKS_H * 3600, first.timestamp()) * 1e6)
 
     def _short(self, call: str, operations: int, *, guardrail: bool) -> None:

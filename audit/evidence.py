@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from phi_guard.errors import PhiGuardError
@@ -54,11 +54,28 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
-class Canaries:
-    """Canaries planted in the calls, and how many of them arrived in clear."""
+class Share:
+    """How many were planted, and how many of them arrived."""
 
     planted: int
     arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Canaries:
+    """Canaries planted in the calls, and how many of them arrived in clear.
+
+    Args:
+        planted: different values.
+        arrived: of them, in any of the forms they are looked for in.
+        by_class: by kind, such as ``patient_name``.
+        by_origin: by where they were planted, such as ``caller`` or ``room_name``; joined by ``+`` where a value stood in several.
+    """
+
+    planted: int
+    arrived: int
+    by_class: Mapping[str, Share] = field(default_factory=dict)
+    by_origin: Mapping[str, Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

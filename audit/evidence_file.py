@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans
+from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Share, Spans
 
 _Count = Annotated[int, Field(ge=0)]
 _Micros = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -50,9 +51,25 @@ class _Lateness(_Part):
     untraced_p99: _Micros | None = None
 
 
-class _Canaries(_Part):
+class _Share(_Part):
     planted: _Count
     arrived: _Count
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.arrived > self.planted:
+            msg = "more arrived than were planted"
+            raise ValueError(msg)
+        return self
+
+
+_Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+_Origin = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\+[a-z_]{1,32}){0,9}$")]
+
+
+class _Canaries(_Share):
+    by_class: dict[_Kind, _Share] = {}
+    by_origin: dict[_Origin, _Share] = {}
 
 
 class _File(_Part):
@@ -101,8 +118,12 @@ def read(path: Path) -> Rehearsal:
         spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values())) if spans else None,
         loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
-        canaries=Canaries(seen.planted, seen.arrived) if seen else None,
+        canaries=Canaries(seen.planted, seen.arrived, _shares(seen.by_class), _shares(seen.by_origin)) if seen else None,
     )
+
+
+def _shares(rows: Mapping[str, _Share]) -> dict[str, Share]:
+    return {name: Share(row.planted, row.arrived) for name, row in sorted(rows.items())}
 
 
 def read_alerts(path: Path) -> Alerts:

@@ -76,7 +76,7 @@ class Expected:
         self._project = project
         self._row = _row(policy)
         self._spans: dict[str, Table] = {}
-        self.own_words = frozenset({*policy.names, *policy.tools, *self._row, *structure.METADATA, *structure.LABELS, *structure.SPANS})
+        self.own_words = frozenset({*policy.names, *policy.tools, *self._row, *structure.METADATA, *structure.SPANS})
         """Names that paths are made of, which tell nothing even where they do not belong."""
 
     def span_name(self, value: object) -> str:
@@ -108,8 +108,7 @@ class Expected:
 def _row(policy: Policy) -> Mapping[str, Expect]:
     """What any run may hold, apart from name, inputs, outputs and session_name."""
     metadata: dict[str, Expect] = {
-        key: Leaf(structure.METADATA.get(key, structure.LABEL), "metadata", key in structure.OPEN, structure.LIKELY.get(key))
-        for key in (*structure.METADATA, *structure.LABELS)
+        key: Leaf(check, "metadata", key in structure.OPEN, structure.LIKELY.get(key)) for key, check in structure.METADATA.items()
     }
     fields = (*policy.names, "unknown")
     metadata["redactions"] = Table({name: Leaf(structure.COUNT, "metadata", most=structure.MANY) for name in fields}, "metadata")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from audit.findings import UNEXPLAINED, Severity
@@ -10,6 +10,8 @@ from audit.findings import UNEXPLAINED, Severity
 NUMBER_MIN: Final = 5
 """Digits from which a number may be somebody's."""
 YEARS: Final = range(1900, 2100)
+NEAR: Final = 10
+"""Years from a run within which a kept date is one of an appointment; assistants do mistake the year, by fewer."""
 
 
 def told(value: float) -> tuple[str, Severity]:
@@ -32,6 +34,14 @@ def is_date(digits: str) -> bool:
         return False
     orders = ((0, 4, 6), (4, 2, 0), (4, 0, 2))
     return any(_is_day(int(digits[y : y + 4]), int(digits[m : m + 2]), int(digits[d : d + 2])) for y, m, d in orders)
+
+
+def is_near(value: object, day: date) -> bool:
+    """Whether a date, or date and time, in ISO 8601 lies within `NEAR` years of a day; what is no date is not told apart here."""
+    try:
+        return not isinstance(value, str) or abs(datetime.fromisoformat(value).year - day.year) <= NEAR
+    except ValueError:
+        return True
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

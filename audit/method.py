@@ -19,7 +19,8 @@ LANGUAGES: Final = ("English", "French (identifiers, names)", "German (identifie
 
 BLIND_SPOTS: Final = (
     "a value that a closed shape allows: a number below a field's likely bound, a date the policy keeps, an id of LiveKit's form",
-    "what the digits of a uuid or the fraction of a time could be made to spell",
+    "a name without its number in a label of the configuration, such as a deployment's or a model's, unless a roster knows its owner",
+    "what the digits of a uuid or a digest, or the fraction of a time or a cost, could be made to spell",
     "a value spread over two runs, or over more than two fields in pieces of more than three characters",
     "an ordinary English word that is somebody's name and stands alone in lower case, unless a roster knows its owner",
     "names in languages other than English, French and German that look like an ordinary word",

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from audit.custody import Signature
 from audit.keys import KeyFileError
+from audit.person import fold
 from phi_guard.runtime import keep_private, state_dir
 
 Role: TypeAlias = Literal["scan", "reviewer", "approver"]
@@ -158,7 +159,7 @@ def sign(report_digest: str, role: str, name: str, at: str, key: Ed25519PrivateK
 
 
 def check(signature: Signature, report_digest: str, trusted: Iterable[Trusted]) -> State:
-    """Whether a signature is one, under this report, by a key that was trusted in its role when it was made.
+    """Whether a signature is one, under this report, by a key that was trusted in its role, as that person's, when it was made.
 
     The time is the signer's own word: whoever holds a key can write an earlier one. The audit's log has the time of its own.
     """
@@ -169,9 +170,22 @@ def check(signature: Signature, report_digest: str, trusted: Iterable[Trusted]) 
     except (ValueError, InvalidSignature):
         return "invalid"
     known = [each for each in trusted if each.public_key == signature.public_key and each.role == signature.role]
+    known = [each for each in known if fold(each.name) == fold(signature.name)]  # whose key it is, the signer does not choose
     if not known:
         return "untrusted"
     return "valid" if any(_within(signature.at, each) for each in known) else "expired"
+
+
+def stands(signature: Signature, trusted: Iterable[Trusted], now: datetime) -> bool:
+    """Whether the key of a signature is still trusted in its role: what nobody can give an earlier date.
+
+    Args:
+        signature: a valid one.
+        trusted: the list.
+        now: with a zone.
+    """
+    key = signature.public_key, signature.role
+    return any((each.public_key, each.role) == key and _within(now.isoformat(), each) for each in trusted)
 
 
 def read_trusted(path: Path) -> tuple[Trusted, ...]:
@@ -198,7 +212,8 @@ def trust(directory: Path, entry: Trusted) -> None:
     """Trust a key in a role from now on.
 
     Raises:
-        KeyFileError: it is no public key or no role, or it is trusted in that role already, or the list cannot be written.
+        KeyFileError: it is no public key or no role, or it is trusted in that role already, or as somebody else's, or the list cannot be
+            written.
     """
     path = directory / TRUSTED
     known = read_trusted(path)
@@ -210,6 +225,8 @@ def trust(directory: Path, entry: Trusted) -> None:
         raise KeyFileError("a public key is 64 hexadecimal digits in lower case, as phi-audit keys list prints it")
     if any(each.public_key == entry.public_key and each.role == entry.role and not each.until for each in known):
         raise KeyFileError(f"{path}: this key is trusted as {entry.role} already")
+    if any(each.public_key == entry.public_key and fold(each.name) != fold(entry.name) for each in known):
+        raise KeyFileError(f"{path}: this key is somebody else's already; a key is of one person, make another with phi-audit keys new")
     _keep(directory, (*known, entry))
 
 

@@ -18,7 +18,7 @@ STAND_IN: Final = re.compile(r"<REDACTED_KEY_[0-9]{1,6}>")
 _HEX: Final = "[0-9a-f]"
 _UUID: Final = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 _TIME: Final = (
-    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|\+00:00)?"
+    r"20[2-9][0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|\+00:00)?"
 )
 
 
@@ -45,10 +45,33 @@ def _flag(value: object) -> bool:
 
 UUID: Final = matching(_UUID)
 TIME: Final = matching(_TIME)
-"""An instant in UTC. A store may hand back fewer digits of a second than were sent, or leave out the ``Z``."""
-DOTTED_ORDER: Final = matching(rf"[0-9]{{8}}T[0-9]{{12}}Z{_UUID}(?:\.[0-9]{{8}}T[0-9]{{12}}Z{_UUID}){{0,3}}")
-LABEL: Final = matching(r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}")
-"""A name out of configuration. Not a closed shape: the patterns look at it too."""
+"""An instant in UTC of 2020 or later: no voice agent is older, and most people are. A store may hand back fewer digits of a second than
+were sent, or leave out the ``Z``."""
+DOTTED_ORDER: Final = matching(rf"20[2-9][0-9]{{5}}T[0-9]{{12}}Z{_UUID}(?:\.20[2-9][0-9]{{5}}T[0-9]{{12}}Z{_UUID}){{0,3}}")
+LABEL: Final = matching(r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]{0,39}(?:[._+-][A-Za-z0-9]{1,40}){0,8}")
+"""A name out of configuration. Not a closed shape: patterns and forms look at it too."""
+
+_TRADE: Final = frozenset(
+    """
+    agent assistant audio azure bot clinic deployment dev frontdesk gpt mini model openai preview prod realtime reception rt speech staging
+    test transcribe voice whisper
+    """.split()  # noqa: SIM905  # easier to read and to keep in order
+)
+"""Words that deployments and models are named with."""
+_WORD: Final = re.compile("[A-Za-z]+|[0-9]+")
+
+
+def model_label(value: object) -> bool:
+    """Whether a value is a `LABEL` that is named as models are: a word of the trade in it, or a number; ``Byron`` has neither."""
+    if not isinstance(value, str) or not LABEL(value):
+        return False
+    return any(word.isdigit() or word.lower() in _TRADE for word in _WORD.findall(value))
+
+
+def text_version(value: object) -> bool:
+    """Whether a value is a `LABEL` with a version in it: a number, or one after a small letter, such as ``recording-v2-de``."""
+    return isinstance(value, str) and LABEL(value) and any(re.match("[a-z]?[0-9]", part) for part in re.split("[._+-]", value))
+
 
 _MS: Final = within(0, 86_400_000)
 _COUNT: Final = within(0, 10_000_000)
@@ -83,6 +106,7 @@ def typed_error(value: object) -> bool:
 METADATA: Final[Mapping[str, Check]] = {
     "agent_version": matching(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,3}(?:[-+.]?(?:a|b|rc|dev|post)[0-9]{0,3})?"),
     "consent": among("granted", "refused", "not_asked"),
+    "consent_version": text_version,
     "cost_unknown": _flag,
     "env": among("dev", "prod"),
     "error_message": among(*ERROR_CODES),
@@ -104,6 +128,10 @@ METADATA: Final[Mapping[str, Check]] = {
     "trace_id": UUID,
     "ttft_source": among("azure_events", "state"),
     "vad_type": among("server_vad", "semantic_vad", "azure_semantic_vad", "none", "unknown"),
+    "withheld": among(
+        "policy_unreadable", "detector_unavailable", "gate_fault", "unknown_kind", "bad_envelope", "consent_refused"
+    ),
+    **dict.fromkeys(("deployment", "ls_model_name", "transcription_model"), model_label),
     **dict.fromkeys(("started_at", "ended_at"), TIME),
     **dict.fromkeys(("cost_usd",), _USD),
     **dict.fromkeys([f"{side}_loss_pct_{at}" for side in ("agent", "client") for at in ("p50", "p95", "max")], _PERCENT),
@@ -132,17 +160,14 @@ METADATA: Final[Mapping[str, Check]] = {
 }  # fmt: skip
 """Metadata keys and what each may hold."""
 
-LABELS: Final = frozenset({"consent_version", "deployment", "ls_model_name", "transcription_model", "withheld"})
-"""Metadata keys that hold a `LABEL`."""
-
 USAGE: Final[Mapping[str, Check]] = {
     **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), _COUNT),
     "total_cost": _USD,
 }
 """The keys of ``usage_metadata``, which LangSmith reads for its cost columns."""
 
-OPEN: Final = frozenset({"agent_version", *LABELS})
-"""Metadata keys whose shape an identifying number could have as well: the patterns look at their values too."""
+OPEN: Final = frozenset({"agent_version", "consent_version", "deployment", "ls_model_name", "transcription_model"})
+"""Metadata keys whose shape an identifying number or some sound could have as well: patterns and forms look at their values too."""
 
 COUNT: Final = _COUNT
 """The counts under ``redactions``, whose keys are the policy's fields or ``unknown``."""

@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from audit import chain, consistency, signing
 from audit.custody import Signature
 from audit.keys import audit_dir
+from audit.person import fold
 from audit.report import FORMATS, Report, document, render
 from phi_guard.errors import PhiGuardError
 
 FAULTS_MAX: Final = 50
+CLOCKS: Final = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
 RENDERED: Final[Mapping[str, str]] = {
     ".html": "html", ".htm": "html", ".md": "md", ".pdf": "pdf", ".sarif": "sarif", ".xml": "junit", ".csv": "csv", ".txt": "table",
 }  # fmt: skip
@@ -53,6 +57,7 @@ class Verified:
         signatures: all of them.
         digest: computed anew; empty where the file is no report.
         notes: what is no fault and ought to be known.
+        standing: those of the signers whose key is trusted now; one whose trust has ended could have dated its signature back.
     """
 
     report: Report | None
@@ -61,14 +66,16 @@ class Verified:
     signatures: tuple[Signed, ...] = ()
     digest: str = ""
     notes: tuple[str, ...] = ()
+    standing: tuple[Signature, ...] = ()
 
 
-def verify_report(path: Path, trust: Path | None = None) -> Verified:
+def verify_report(path: Path, trust: Path | None = None, *, now: datetime | None = None) -> Verified:
     """Check one report by itself.
 
     Args:
         path: of its JSON.
         trust: the list of trusted keys; None for the one in the audit's directory.
+        now: with a zone; None for the clock's.
 
     Raises:
         Unverifiable: the file cannot be read.
@@ -84,8 +91,12 @@ def verify_report(path: Path, trust: Path | None = None) -> Verified:
     faults = [f"{name}: {what}" for what in consistency.check(report)]
     signed = tuple(Signed(each, signing.check(each, digest, trusted)) for each in report.signatures)
     faults += [f"{name}: signatures[{place}]: {_worth(each)}" for place, each in enumerate(signed) if each.state != "valid"]
+    now = now or datetime.now(UTC)
+    faults += [f"{name}: {what}" for what in _out_of_time(report, now)]
     signers = tuple(each.signature for each in signed if each.state == "valid")
-    return Verified(report, tuple(faults[:FAULTS_MAX]), signers, signed, digest, tuple(_notes(report, signers)))
+    faults += [f"{name}: {what}" for what in _one_as_two(report, signers)]
+    standing = tuple(each for each in signers if signing.stands(each, trusted, now))
+    return Verified(report, tuple(faults[:FAULTS_MAX]), signers, signed, digest, tuple(_notes(report, signers, standing)), standing)
 
 
 def verify_log(directory: Path, anchor: Path | None, reports: Sequence[tuple[str, Verified]]) -> tuple[chain.Verdict, tuple[str, ...]]:
@@ -226,9 +237,13 @@ def load(path: Path) -> dict[str, Any]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            held = file.read(document.LARGEST + 1)  # a device may have no end
     except OSError as fault:
         raise Unverifiable(f"{path}: cannot be read ({fault.strerror})") from None
+    if len(held) > document.LARGEST:
+        raise Unverifiable(f"{path}: is larger than {document.LARGEST >> 20} MiB: it is none of ours")
+    return held
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -246,18 +261,75 @@ def _worth(signed: Signed) -> str:
     key = f"{signed.signature.public_key[:16]}…"
     return {
         "invalid": "is not valid: the report or the signature was changed, or it was made under another report",
-        "untrusted": f"the key {key} is not trusted as {signed.signature.role}; compare it with its owner, then phi-audit keys trust",
+        "untrusted": f"the key {key} is not trusted as {signed.signature.role} of that name; compare it with its owner, then phi-audit keys"
+        " trust",
         "expired": f"the key {key} was not trusted as {signed.signature.role} at the time it signed",
     }.get(signed.state, "")
 
 
-def _notes(report: Report, signers: Sequence[Signature]) -> Iterator[str]:
+def _out_of_time(report: Report, now: datetime) -> Iterator[str]:
+    """What cannot have been when it says: made after now, or signed before it was made."""
+    made = _moment(report.target.made_at)
+    if made is None or made > now + CLOCKS:
+        yield "target.made_at: is at no time that has been"
+    for place, each in enumerate(report.signatures):
+        at = _moment(each.at)
+        if at is None or at > now + CLOCKS:
+            yield f"signatures[{place}].at: is at no time that has been"
+        elif made is not None and at < made - CLOCKS:
+            yield f"signatures[{place}].at: is before the report was made"
+
+
+def _one_as_two(report: Report, signers: Sequence[Signature]) -> Iterator[str]:
+    """One person who stands in it as two, and one who approved their own review and does not say why nobody else could."""
+    owners: dict[str, str] = {}
+    for each in signers:
+        if owners.setdefault(each.public_key, fold(each.name)) != fold(each.name):
+            yield f"signatures: the key {each.public_key[:16]}… signs as two people"
+    if any(each.statement == signing.STATEMENTS["approver"] for each in _of_reviewers(report, signers)):
+        yield "signatures: a reviewer approved it, and no reason is given (phi-audit sign --allow-self --statement)"
+
+
+def _of_reviewers(report: Report, signers: Sequence[Signature]) -> list[Signature]:
+    """Approvals by those who reviewed, by name or by key."""
+    names = {fold(each.name) for each in report.review.reviewers} if report.review else set()
+    names |= {fold(each.name) for each in signers if each.role == "reviewer"}
+    keys = {each.public_key for each in signers if each.role == "reviewer"}
+    return [each for each in signers if each.role == "approver" and (fold(each.name) in names or each.public_key in keys)]
+
+
+def _weaker(report: Report) -> Iterator[str]:
+    from audit.bars import weaker  # noqa: PLC0415  # only where a report has got this far
+    from audit.gates import GatesError, load_gates  # noqa: PLC0415
+    from phi_guard.policy import shipped  # noqa: PLC0415
+
+    try:
+        in_force = load_gates(shipped("gates.yaml"))
+    except GatesError:
+        yield "its bars could not be held against those that are shipped"
+        return
+    for what in weaker((row.gate for row in report.gates), in_force):
+        yield f"weaker than the gates as shipped: {what}"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _notes(report: Report, signers: Sequence[Signature], standing: Sequence[Signature]) -> Iterator[str]:
     if not report.signatures:
         yield "is not signed: nothing shows who made it"
     elif not any(each.role == "approver" for each in signers):
         yield "no approver has signed it: nobody answers for its verdict"
-    reviewers = {each.name.casefold() for each in report.review.reviewers} if report.review else set()
-    reviewers |= {each.name.casefold() for each in signers if each.role == "reviewer"}
-    keys = {each.public_key for each in signers if each.role == "reviewer"}
-    if any(each.role == "approver" and (each.name.casefold() in reviewers or each.public_key in keys) for each in signers):
+    if _of_reviewers(report, signers):
         yield "a reviewer approved it too: no second person has looked"
+    signed = {fold(each.name) for each in signers if each.role == "reviewer"}
+    if report.review and (left := sum(fold(each.name) not in signed for each in report.review.reviewers)):
+        yield f"{left} of {len(report.review.reviewers)} reviewers have not signed it: that the reviews are theirs, nothing shows"
+    if ended := [each for each in signers if each not in standing]:
+        yield f"{len(ended)} signatures are of keys that are trusted no more; when they signed is their own word (look in the log)"
+    yield from _weaker(report)

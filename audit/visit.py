@@ -14,7 +14,7 @@ from audit.findings import UNEXPLAINED, Finding, Place, Severity
 from audit.source import Run
 from phi_guard.generalise import generalise
 from phi_guard.model import MARKER, Detection
-from phi_guard.policy.compiled import Pattern, Policy, Rule
+from phi_guard.policy.compiled import Moment, Pattern, Policy, Rule
 from phi_guard.policy.keys import Step
 from phi_guard.policy.names import without_number
 from phi_guard.scrub import heeded
@@ -107,7 +107,7 @@ class Visit:
             case Leaf(check, place, is_open, most):
                 if not check(value):
                     self._unexplained(_text(value), path, place, "structure.shape")
-                elif is_open and self._scanner.forms_hit(_text(value)):
+                elif is_open and (self._scanner.forms_hit(_text(value)) or any(form.certain for form in content.forms(_text(value)))):
                     self._unexplained(_text(value), path, place, "structure.label")
                 elif most is not None and isinstance(value, int | float) and value > most:
                     entity, severity = figures.told(value)
@@ -145,6 +145,8 @@ class Visit:
                 self._unexplained(text, path, place, "policy.shape")
             elif isinstance(shape, Pattern) and self._scanner.forms_hit(text):
                 self._unexplained(text, path, "text", "policy.patterns")
+            elif isinstance(shape, Moment) and not figures.is_near(value, self._day()):
+                self._add(text, path, "text", "DATE_TIME", 0, "policy.unlikely")
             elif rule.unless_sent:
                 self._conditional.append((text, path, rule))
         elif rule.action == "pseudonym":

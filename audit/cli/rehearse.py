@@ -28,11 +28,14 @@ from audit import exits
 @click.option("--endpoint", envvar="LANGSMITH_ENDPOINT", show_envvar=True, help="LangSmith's address, or a local trace store's.")
 @click.option("--measure/--no-measure", default=True, show_default=True, help="Time recording beside LangSmith's client (ten seconds).")
 @click.option("--deliver", type=click.FloatRange(0, 3600), default=60.0, show_default=True, help="Seconds the endpoint has to take all.")
+@click.option("--keep-account", type=click.Path(path_type=Path, file_okay=False),
+              help="Keep the relay's account and log there, for scan --account.")  # fmt: skip
 @click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the evidence.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the evidence there, not to stdout.")
 def rehearse(
     calls: int | None, minutes: float, at_once: int, script: Path | None, seed: int, project: str | None, env: str | None,
-    policy: str | None, endpoint: str | None, measure: bool, deliver: float, fmt: str, output: Path | None,
+    policy: str | None, endpoint: str | None, measure: bool, deliver: float, keep_account: Path | None, fmt: str,
+    output: Path | None,
 ) -> int:  # fmt: skip
     """Play real agent calls against a stand-in for Azure, send their traces, and measure what that cost.
 
@@ -53,7 +56,8 @@ def rehearse(
     Examples:
       phi-audit rehearse --endpoint http://127.0.0.1:1984
       phi-audit rehearse --calls 2 --script calls.yaml --format json -o rehearsal.json
-      phi-audit scan --project medical-voice-agent-dev --evidence rehearsal.json
+      phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json
+      phi-audit scan --project medical-voice-agent-dev --evidence rehearsal.json --account account
     """  # noqa: D301  # \b is click's, against re-wrapping
     from audit.rehearsal.conversation import invent_calls  # noqa: PLC0415  # not for --help
     from audit.rehearsal.rehearsal import rehearse as hold  # noqa: PLC0415
@@ -78,6 +82,7 @@ def rehearse(
             api_key=key,
             measure=measure,
             deliver_s=deliver,
+            keep_account=keep_account,
         )
     except ValueError as fault:
         raise click.UsageError(str(fault)) from None

@@ -220,11 +220,15 @@ class _Options:
 
     def command(self, seed: int, now: datetime) -> str:
         """The command that makes the same report again, of the same traces."""
+        minutes = int(self.since.total_seconds() // 60)
+        since = next(f"{minutes // size}{unit}" for size, unit in ((1440, "d"), (60, "h"), (1, "m")) if minutes % size == 0)
         words = ["phi-audit", "scan"]
-        words += (
-            ["--from", self.file.name] if self.file else ["--project", self.project, "--since", f"{int(self.since.total_seconds() // 60)}m"]
-        )
-        words += ["--policy", self.policy_file.name] if self.policy_file else []
+        words += ["--from", self.file.name] if self.file else ["--project", self.project, "--since", since]
+        one = {"policy": self.policy_file, "gates": self.gates_file, "roster": self.roster_file, "baseline": self.baseline_file}
+        words += [word for name, path in one.items() if path for word in (f"--{name}", path.name)]
+        words += [word for path in self.evidence for word in ("--evidence", path.name)]
+        words += [word for path in self.earlier for word in ("--earlier", path.name)]
+        words += [word for layer in self.without for word in ("--without", layer)]
         words += ["--env", self.env, "--seed", str(seed), "--known-answers", str(self.known_answers), "--sample", str(self.sample)]
         words += ["--now", now.isoformat(timespec="seconds").replace("+00:00", "Z")]
         return shlex.join(words)
@@ -281,6 +285,8 @@ def _roster(path: Path | None, directory: Path, policy: Policy) -> Roster | None
     from audit.roster.find import Roster  # noqa: PLC0415
     from audit.roster.key import roster_key  # noqa: PLC0415
 
+    if not path.is_file():
+        raise click.UsageError(f"{path}: there is no such roster; phi-audit roster build makes one")
     try:
         return Roster.open(path, roster_key(directory, make=False), policy.listed)
     except (RosterError, KeyFileError) as fault:

@@ -77,7 +77,8 @@ def sign(
     at = now.isoformat(timespec="seconds")
     signature = signing.sign(digest, role, name, at, key, statement)
     if (state := signing.check(signature, digest, trusted)) != "valid":
-        raise click.UsageError(f"{key_name}: this key is {state} as {role}; compare it with its owner, then phi-audit keys trust")
+        msg = f"{key_name}: this key is {state} as {role} of that name; sign with its owner's, or compare it, then phi-audit keys trust"
+        raise click.UsageError(msg)
     signed = replace(report, signatures=(*report.signatures, signature))
     text = render(signed, "json", frozenset(), width=120, colour=False)
     facts = {"report": digest, "supersedes": supersedes, "role": role, "name": name, "public_key": signature.public_key}
@@ -125,12 +126,14 @@ def _take_in(report: Report, digest: str, reviews: tuple[Path, ...]) -> Report:
 
 
 def _four_eyes(report: Report, name: str, role: str, public_key: str, *, allow_self: bool) -> None:
-    names = {each.name.casefold() for each in report.review.reviewers} if report.review else set()
-    if role == "reviewer" and name.casefold() not in names:
+    from audit.person import fold  # noqa: PLC0415  # not for --help
+
+    names = {fold(each.name) for each in report.review.reviewers} if report.review else set()
+    if role == "reviewer" and fold(name) not in names:
         raise click.UsageError("there is no review of that name in the report; take it in with --review")
     reviewed = [each for each in report.signatures if each.role == "reviewer"]
-    names |= {each.name.casefold() for each in reviewed}
-    if role == "approver" and not allow_self and (name.casefold() in names or public_key in {each.public_key for each in reviewed}):
+    names |= {fold(each.name) for each in reviewed}
+    if role == "approver" and not allow_self and (fold(name) in names or public_key in {each.public_key for each in reviewed}):
         raise click.UsageError("a reviewer may not approve what they reviewed: ask somebody else (or --allow-self with --statement)")
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import quote
 
+from audit.evidence import Canaries, Share
 from audit.rehearsal.script import PlannedCall
 from audit.source import Run, SourceError, Window, open_source
 from phi_guard.detect.normalise import NormalisingDetector
@@ -28,8 +29,13 @@ CUE: Final = 4
 """Letters beside a number's digits that are its label, such as ``MRN-``, and tell nothing alone."""
 POOLED: Final = 40
 """Canaries that are looked for at once."""
-ORIGINS: Final = ("agent", "caller", "exception", "tool_argument", "tool_result")
-"""Where a value can be planted: in the model's words or the caller's, in a tool's exception, in what it takes and gives back."""
+ORIGINS: Final = (
+    "agent", "caller", "exception", "participant_attribute", "participant_identity", "room_name", "tool_argument", "tool_result"
+)  # fmt: skip
+"""Where a value can be planted: in the model's words or the caller's, in a tool's exception, in what it takes and gives back, and in what
+the line tells of who rings."""
+_NUMBER: Final = re.compile(r"\+?\d[\d ]{5,}\d")
+"""A telephone number within a room's name, an identity or an attribute."""
 _RANDOM: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{8}t\d{12}z|\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d\.\d{6}")
 """Ids and instants of our own, whose digits could be anybody's."""
 
@@ -49,33 +55,9 @@ class Canary:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How many were planted, and how many of them arrived."""
-
-    planted: int
-    arrived: int
-
-
-@dataclass(frozen=True, slots=True)
-class Canaries:
-    """How many values were planted, and how many of them arrived, in any of the forms they are looked for in.
-
-    Args:
-        planted: different values.
-        arrived: of them.
-        by_class: by `Canary.kind`.
-        by_origin: by `Canary.origin`.
-    """
-
-    planted: int
-    arrived: int
-    by_class: Mapping[str, Share] = field(default_factory=dict)
-    by_origin: Mapping[str, Share] = field(default_factory=dict)
-
-
 def collect(calls: Iterable[PlannedCall], policy: Policy) -> tuple[Canary, ...]:
-    """The register of what was planted: values under fields that the policy redacts or drops, and what the script declares.
+    """The register of what was planted: values under fields that the policy redacts or drops, what the script declares, and the telephone
+    numbers that the line tells.
 
     Left out is what could be met by chance: values shorter than `SHORTEST`, and names of which a word, and not the whole, stands in what
     passes in any case (the policy's own names, and the values of fields that it keeps): a patient Lee where there is a Dr. Lee.
@@ -91,6 +73,10 @@ def collect(calls: Iterable[PlannedCall], policy: Policy) -> tuple[Canary, ...]:
     for call in calls:
         for declared in call.plants:
             plant(declared.value, declared.kind, declared.origin)
+        for origin, text in _line(call).items():
+            for number in _NUMBER.findall(text):
+                if sum(map(str.isdecimal, number)) >= DIGITS:
+                    plant(number, "phone", origin)
         for tool in (tool for turn in call.turns for tool in turn.tools):
             for side, origin in ((tool.arguments, "tool_argument"), (tool.result, "tool_result")):
                 for name, value in _scalars(side):
@@ -104,10 +90,20 @@ def collect(calls: Iterable[PlannedCall], policy: Policy) -> tuple[Canary, ...]:
             said = {"caller": turn.caller_says, "agent": turn.agent_says, "exception": " ".join(t.raises or "" for t in turn.tools)}
             for value, (_, origins) in found.items():
                 origins |= {origin for origin, text in said.items() if value in text}
+        for value, (_, origins) in found.items():
+            origins |= {origin for origin, text in _line(call).items() if value in text}
     rows = (Canary(value, kind, "+".join(sorted(origins))) for value, (kind, origins) in found.items())
     passing = " | ".join(dict.fromkeys(kept))
     # A value that stands there whole is no chance: the policy lets it out, and that must show.
     return tuple(row for row in rows if row.value in passing or not _Known([row]).find(passing))
+
+
+def _line(call: PlannedCall) -> dict[str, str]:
+    """What the line tells, by origin."""
+    if call.line is None:
+        return {}
+    told = call.line.attributes
+    return {"room_name": call.line.room, "participant_identity": call.line.identity, "participant_attribute": " | ".join(told.values())}
 
 
 def _scalars(side: object) -> Iterator[tuple[str, str | int]]:
@@ -185,7 +181,7 @@ def _portions(canaries: Sequence[Canary]) -> Iterator[Sequence[Canary]]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Every key, text and number of a run."""
+    """Every key, text and whole number of a run. A fraction, such as a cost, is looked for by all of a value's digits only."""
     stack = [value]
     while stack:
         inner = stack.pop()
@@ -193,7 +189,7 @@ def _texts(value: object) -> Iterator[str]:
             stack += [*inner, *inner.values()]
         elif isinstance(inner, list | tuple):
             stack += inner
-        elif isinstance(inner, str | int | float) and not isinstance(inner, bool):
+        elif isinstance(inner, str | int | float) and not isinstance(inner, bool) and (not isinstance(inner, float) or inner.is_integer()):
             yield str(inner)
 
 

@@ -40,16 +40,31 @@ def _plants(origin: str, who: dict[str, str], *kinds: str) -> list[dict[str, str
     return [{"origin": origin, "kind": kind, "value": who[kind]} for kind in kinds]
 
 
+def _line(room: dict[str, str], rings: dict[str, str], listed: dict[str, str]) -> dict[str, object]:
+    """The line as LiveKit's SIP trunk tells of it: the room and the caller are named by telephone number."""
+    return {
+        "room": f"call-{room['phone'].replace(' ', '')}",
+        "identity": f"sip_{rings['phone'].replace(' ', '')}",
+        "attributes": {"sip.phoneNumber": listed["phone"], "sip.callerName": listed["patient_name"], "sip.callStatus": "active"},
+    }
+
+
 def _booking(chance: random.Random) -> dict[str, object]:
     # Each is told in one place only, so that a leak tells which.
     who, child, filed = _person(chance), _person(chance), _person(chance)
+    room, rings, listed = _person(chance), _person(chance), _person(chance)
     when = f"2027-0{chance.randrange(1, 10)}-1{chance.randrange(10)}T{chance.randrange(9, 17):02d}:00Z"
     slot = {"doctor_name": "Dr. Lee", "appointment_datetime": when}
     reason = f"{who['patient_name'].split()[0]} has {chance.choice(_REASONS)}, please ring {who['phone']}"
     return {
         "consent": "granted",
         "greets": True,
-        "plants": _plants("caller", child, "patient_name", "phone") + _plants("tool_result", filed, "patient_name", "mrn"),
+        "line": _line(room, rings, listed),
+        "plants": [
+            *_plants("caller", child, "patient_name", "phone"),
+            *_plants("tool_result", filed, "patient_name", "mrn"),
+            *_plants("participant_attribute", listed, "patient_name", "phone"),
+        ],
         "turns": [
             {
                 "user": {"speech_ms": 500, "says": f"Hello, my name is {who['patient_name']}, is Dr. Lee free?"},

@@ -12,6 +12,7 @@ from typing import Final
 
 from audit.assessment import Beside, assess
 from audit.census import Plan
+from audit.crosscheck import OUTBOX
 from audit.detectors import open_detectors
 from audit.evidence import load_rehearsal
 from audit.gates import load_gates
@@ -62,21 +63,27 @@ def show(directory: Path, *, seed: int, known_answers: int, say: Callable[[str],
     files = {
         "traces (SQLite)": directory / "traces.sqlite3",
         "rehearsal (JSON)": directory / "rehearsal.json",
+        "relay's account (SQLite)": directory / "account" / OUTBOX,
         "report (JSON)": directory / "report.json",
         "report (HTML)": directory / "report.html",
     }
+    begun = datetime.now(UTC)
     say("the local trace store starts")
     with run_store(files["traces (SQLite)"]) as url:
-        evidence = rehearse(invent_calls(CALLS, seed), at_once=CALLS, say=say, project=PROJECT, env="dev", endpoint=url, api_key=KEY)
+        account = directory / "account"
+        evidence = rehearse(
+            invent_calls(CALLS, seed), at_once=CALLS, say=say, project=PROJECT, env="dev", endpoint=url, api_key=KEY, keep_account=account
+        )
         files["rehearsal (JSON)"].write_text(json.dumps(evidence.as_json(), indent=2) + "\n", encoding="utf-8")
         say("the scan proves itself and reads every trace")
         now = datetime.now(UTC)
-        window = Window(now - timedelta(days=1), now + timedelta(minutes=1))
+        window = Window(begun, now + timedelta(minutes=1))  # this demo's calls and no others; the account cannot speak for those
         source = open_source(project=PROJECT, window=window, file=None, endpoint=url, api_key=KEY)
         policy = load_policy(shipped("clinic.yaml"), env="dev")
         plan = Plan(policy, PROJECT, secrets.randbelow(2**32), known_answers, since=window.since, until=window.until)
         rehearsal = load_rehearsal(files["rehearsal (JSON)"])
-        done = assess(source, plan, load_gates(shipped("gates.yaml")), open_detectors, now=now, beside=Beside(rehearsal, sample=2))
+        beside = Beside(rehearsal, account=account, sample=2)
+        done = assess(source, plan, load_gates(shipped("gates.yaml")), open_detectors, now=now, beside=beside)
         tree = draw_tree(source.runs(), evidence.trace_ids[0])
     values = done.census.values
     table = render(done.report, "table", values, width=width, colour=colour)

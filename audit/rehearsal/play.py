@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import tracing
 from audit.evidence import Cost
@@ -19,6 +21,9 @@ from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAg
 from tracing.record import AgentTurn, AnyRecord
 from tracing.recorder import Recorder, Source
 from tracing.turn import AnswerTurn
+
+if TYPE_CHECKING:
+    from livekit.agents import JobContext
 
 GREETING_MS = 300
 IDLE_S = 2.0
@@ -126,7 +131,7 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | Non
     limit = 20.0 + max(sum(t.takes_ms for t in turn.tools) + turn.answer_ms + turn.first_audio_after_ms for turn in planned.turns) / 1000
     crashed, outcome = "", None
     try:
-        with job_context() as ctx:
+        with _context(planned) as ctx:
             outcome = await run_call(
                 agent, url, turns, attach=attach, ctx=ctx, start_options=tracing.start_options(), api_key=_key(n), turn_limit_s=limit
             )
@@ -144,6 +149,11 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | Non
         ttft_ms=tuple(tap.ttft_ms) if tap else (),
         ttft_error_ms=_ttft_error(outcome, tap.ttft_ms) if outcome and tap else None,
     )
+
+
+def _context(planned: PlannedCall) -> AbstractContextManager[JobContext]:
+    line = planned.line
+    return job_context(room_name=line.room, identity=line.identity, attributes=line.attributes) if line else job_context()
 
 
 def _key(n: int) -> str:

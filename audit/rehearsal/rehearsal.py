@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from audit.evidence import Cost
-from audit.rehearsal.canary import Canaries, collect, follow
+from audit.crosscheck import OUTBOX
+from audit.evidence import Canaries, Cost
+from audit.rehearsal.canary import collect, follow
 from audit.rehearsal.play import Played, play_calls
 from audit.rehearsal.script import PlannedCall
 from audit.rehearsal.timing import measure_overhead, summarise
@@ -101,6 +105,7 @@ def rehearse(
     runtime: Path | None = None,
     measure: bool = True,
     deliver_s: float = 60.0,
+    keep_account: Path | None = None,
 ) -> Evidence:
     """Hold a rehearsal.
 
@@ -116,9 +121,11 @@ def rehearse(
         runtime: directory for the rehearsal's own relay; a temporary one when not given.
         measure: whether to time recording beside its rival too, which takes about ten seconds.
         deliver_s: how long to wait after the calls for the endpoint to take everything.
+        keep_account: directory for the relay's account and log, copied once it has stopped: what ``scan --account`` holds the traces
+            against.
 
     Raises:
-        RehearsalError: there is no relay to rehearse with.
+        RehearsalError: there is no relay to rehearse with, or its account cannot be kept.
     """
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
         where = runtime or Path(directory)
@@ -131,9 +138,9 @@ def rehearse(
         try:
             say("the relay loads its models")
             if not relay.wait_ready(READY_S):
-                msg = f"the relay does not serve; read {settings.runtime / 'relay.log'}, and set PHI_GUARD_RUNTIME_DIR to keep it"
+                msg = "the relay does not serve; name a directory with --keep-account and read relay.log there"
                 raise RehearsalError(msg)
-            return _hold(
+            evidence = _hold(
                 calls,
                 settings,
                 relay,
@@ -145,6 +152,36 @@ def rehearse(
             )
         finally:
             relay.stop()
+            if keep_account is not None:
+                _keep(settings, keep_account)
+        return evidence
+
+
+def _keep(settings: Settings, where: Path) -> None:
+    """Copy the account of a relay that has stopped, and its log: for the owner alone, as they were.
+
+    Raises:
+        RehearsalError: they cannot be copied.
+    """
+    account, log = settings.state / OUTBOX, settings.runtime / "relay.log"
+    try:
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if log.is_file():
+            _private(where / log.name)
+            shutil.copyfile(log, where / log.name)
+        if account.is_file():
+            _private(where / OUTBOX)
+            with closing(sqlite3.connect(account)) as held, closing(sqlite3.connect(where / OUTBOX)) as copy:
+                held.backup(copy)
+    except (OSError, sqlite3.Error) as fault:
+        msg = f"{where}: the relay's account cannot be kept there ({type(fault).__name__}); name a directory of your own with room"
+        raise RehearsalError(msg) from None
+
+
+def _private(path: Path) -> None:
+    """An empty file that nobody else may read."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
 
 
 def _switch(settings: Settings, say: Say) -> Path:

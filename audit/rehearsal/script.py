@@ -54,13 +54,29 @@ class Planted:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedLine:
+    """What LiveKit's SIP trunk tells of who rings: its texts hold the caller's number.
+
+    Args:
+        room: the room's name.
+        identity: the caller's, as a participant.
+        attributes: the caller's, such as ``sip.phoneNumber``.
+    """
+
+    room: str = ""
+    identity: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call."""
+    """One call; ``line`` is None for a session without a room."""
 
     consent: str
     greets: bool
     turns: tuple[PlannedTurn, ...]
     plants: tuple[Planted, ...] = ()
+    line: PlannedLine | None = None
 
 
 class _Row(BaseModel):
@@ -94,8 +110,16 @@ class _TurnRow(_Row):
 
 class _PlantRow(_Row):
     kind: str = Field(pattern=r"^[a-z_]{1,32}$")
-    origin: Literal["agent", "caller", "exception", "tool_argument", "tool_result"]
+    origin: Literal[
+        "agent", "caller", "exception", "participant_attribute", "participant_identity", "room_name", "tool_argument", "tool_result"
+    ]
     value: str = Field(min_length=5, max_length=200)
+
+
+class _LineRow(_Row):
+    room: str = Field(default="", max_length=200)
+    identity: str = Field(default="", max_length=200)
+    attributes: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=200)]] = {}
 
 
 class _CallRow(_Row):
@@ -103,6 +127,7 @@ class _CallRow(_Row):
     greets: bool = False
     turns: Annotated[list[_TurnRow], Field(min_length=1)]
     plants: list[_PlantRow] = []
+    line: _LineRow | None = None
 
 
 class _Script(_Row):
@@ -154,6 +179,7 @@ def plan(value: object, name: str = "script") -> tuple[PlannedCall, ...]:
             call.greets,
             tuple(_turn(turn) for turn in call.turns),
             tuple(Planted(row.kind, row.origin, row.value) for row in call.plants),
+            PlannedLine(call.line.room, call.line.identity, call.line.attributes) if call.line else None,
         )
         for call in script.calls
     )

@@ -8,6 +8,7 @@ from typing import Final
 
 from audit.known_answers import Recall
 from audit.report.drawing import Curve, Dot, Drawing, Line, Rect, Shape, Words
+from audit.report.parts import percent
 from audit.statistics import upper_bound
 
 WIDTH: Final = 640
@@ -158,11 +159,11 @@ def bound(traces: int, upper: float, adjusted: float, *, title: str) -> Drawing:
     shapes.append(Curve(tuple(place(n, upper_bound(0, n)) for n in sizes), "curve"))
     x, y = place(traces, max(upper, 1e-9))
     low = place(traces, max(adjusted, 1e-9))[1]
-    shapes += [Line(x, y, x, low, "interval good"), Dot(x, low, "dot bad", f"divided by the recall shown: {adjusted:.2%}")]
-    shapes.append(Dot(x, y, "dot good", f"{traces} traces: {upper:.2%}"))
+    shapes += [Line(x, y, x, low, "interval m1"), Dot(x, low, "dot m1", f"divided by the recall shown: {percent(adjusted)}")]
+    shapes.append(Dot(x, y, "dot bar", f"{traces:,} traces: {percent(upper)}"))
     shapes.append(Words(60, base + 42, "line: no finding in so many traces", "start", "key"))
-    shapes.append(Words(60 + inner / 2, base + 42, f"dots: here, {upper:.2%} and, by recall, {adjusted:.2%}", "start", "key"))
-    told = f"{traces} traces: at most {upper:.2%} leak (95 %, one-sided); divided by the recall shown, {adjusted:.2%}"
+    shapes.append(Words(60 + inner / 2, base + 42, f"dots: here {percent(upper)}; by recall {percent(adjusted)}", "start", "key"))
+    told = f"{traces:,} traces: at most {percent(upper)} leak (95 %, one-sided); divided by the recall shown, {percent(adjusted)}"
     return Drawing(title, told, base + 52, tuple(shapes))
 
 

@@ -21,7 +21,7 @@ class Table:
 
     Args:
         caption: above it; may be empty.
-        columns: names; a leading ``#`` is for numbers, a leading ``!`` for states.
+        columns: names; a leading ``#`` is for numbers, a leading ``!`` for states, a leading ``$`` for commands.
         rows: as many cells as columns each.
         folded: whether a page may keep it closed, for a chart shows the same.
     """
@@ -34,7 +34,7 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns' names as they are shown."""
-        return tuple(column.lstrip("#!") for column in self.columns)
+        return tuple(column.lstrip("#!$") for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)

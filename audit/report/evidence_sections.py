@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.evidence import Cost
+from audit.evidence import Canaries, Cost
 from audit.report import charts
 from audit.report.content import Section, Table, pairs, rate
 from audit.report.drawing import Drawing
@@ -87,7 +87,19 @@ def rehearsal(report: Report) -> Section:
         "Rehearsal",
         ("What a rehearsal measured on its own machine, with calls of its own.",),
         drawn,
-        (pairs("", (*facts, *rows)),),
+        (pairs("", (*facts, *rows)), *_canaries(canaries)),
+    )
+
+
+def _canaries(seen: Canaries | None) -> tuple[Table, ...]:
+    """How many arrived, by class and by where they were planted."""
+    if seen is None:
+        return ()
+    tables = (("Canaries by class", "Class", seen.by_class), ("Canaries by where they were planted", "Planted in", seen.by_origin))
+    return tuple(
+        Table(caption, (what, "#Planted", "#Arrived"), tuple((name, str(n.planted), str(n.arrived)) for name, n in rows.items()))
+        for caption, what, rows in tables
+        if rows
     )
 
 

@@ -44,11 +44,17 @@ def _lines(content: Content) -> Iterator[str]:
     yield from ("", f"Report SHA-256 `{content.digest}`")
 
 
+def _cell(column: str, cell: str) -> str:
+    """A command as code, so that it can be copied as it is."""
+    code = column.startswith("$") and len(cell) > 1 and "`" not in cell and "|" not in cell
+    return f"`{' '.join(cell.split())}`" if code else escape(cell)
+
+
 def _table(table: Table) -> Iterator[str]:
     if table.caption:
         yield from (f"**{escape(table.caption)}**", "")
     yield "| " + " | ".join(escape(name) or " " for name in table.names) + " |"
     yield "|" + "|".join(" ---: " if column.startswith("#") else " --- " for column in table.columns) + "|"
     for row in table.rows:
-        yield "| " + " | ".join(escape(cell) or " " for cell in row) + " |"
+        yield "| " + " | ".join(_cell(*each) or " " for each in zip(table.columns, row, strict=True)) + " |"
     yield ""

@@ -33,6 +33,8 @@ PLAIN: Final = "Vera"
 BOLD: Final = "VeraBd"
 MARGIN: Final = 42.0
 """Points, left and right; the printable width is the page's without them."""
+SHORT: Final = 24
+"""Characters of a word that is not broken over two lines, where a column has only such."""
 _INK, _SOFT, _EDGE = (colors.HexColor(code) for code in ("#1b1f24", "#59636e", "#d1d9e0"))
 _BLUE, _GOOD, _BAD, _WAIT = (colors.HexColor(code) for code in ("#3b6ea8", "#1a7f37", "#b3261e", "#8a5a00"))
 _STATES: Final = {
@@ -154,10 +156,14 @@ def _table(table: Table) -> Iterator[Flowable]:
 
 
 def _widths(table: Table) -> list[float]:
-    """Each column's share of the page, by its longest cell; a state and a number never break, the rest share what is left."""
+    """Each column's share of the page, by its longest cell; states, numbers and short words do not break where there is room, the rest share what is left."""
     whole, letter = A4[0] - 2 * MARGIN, 5.4  # points a letter, in bold
     longest = [max([len(name), *(len(row[i]) for row in table.rows)]) for i, name in enumerate(table.names)]
-    fixed = [n * letter + 8 if column.startswith("!") else 0.0 for n, column in zip(longest, table.columns, strict=True)]
+    whole_words = [all(len(row[i]) <= SHORT and " " not in row[i] for row in table.rows) for i in range(len(longest))]
+    keeps = [column.startswith(("!", "#")) or (word and bool(column)) for column, word in zip(table.columns, whole_words, strict=True)]
+    fixed = [n * letter + 8 if keep else 0.0 for n, keep in zip(longest, keeps, strict=True)]
+    if all(keeps) or sum(fixed) > 0.7 * whole:  # too much to be kept: the states alone, or all in proportion
+        fixed = [width if column.startswith("!") else 0.0 for width, column in zip(fixed, table.columns, strict=True)]
     needs = [
         0.0 if kept else float(max(6, *map(len, name.split() or [""]), min(n, 60)) + 3)
         for kept, n, name in zip(fixed, longest, table.names, strict=True)

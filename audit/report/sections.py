@@ -11,6 +11,7 @@ from audit.report.content import NO_VALUES, Section, Table, rate, tally
 from audit.report.drawing import Drawing
 from audit.report.evidence_sections import people, rehearsal, sample
 from audit.report.model import RULE, Report
+from audit.report.next_steps import steps
 from audit.report.parts import Bound, counted, percent
 from audit.report.scope import LIMITS
 from audit.report.source_sections import custody, method, population, scope
@@ -26,6 +27,7 @@ RECALL_BAR: Final = 0.95
 
 def build(report: Report, shown: int) -> Iterator[Section]:
     """Every section in order; ``shown`` findings are listed."""
+    yield _next(report)
     yield _gates(report)
     yield _findings(report, shown)
     yield _known(report)
@@ -43,6 +45,11 @@ def build(report: Report, shown: int) -> Iterator[Section]:
     yield Section("limits", "Limits", points=(*report.notes, *LIMITS))
 
 
+def _next(report: Report) -> Section:
+    rows = tuple((step.do, step.command or "–", ", ".join(step.gates) or "the verdict") for step in steps(report))
+    return Section("next", "What to do next", tables=(Table("", ("What", "$Command", "For"), rows),) if rows else ())
+
+
 def _gates(report: Report) -> Section:
     rows = tuple((j.state, j.gate.asks, j.why, f"{j.gate.name} · {j.gate.source}") for j in report.gates)
     table = Table("", ("!State", "What must be true", "What the evidence says", "Gate, source"), rows)
@@ -51,7 +58,9 @@ def _gates(report: Report) -> Section:
 
 def _findings(report: Report, shown: int) -> Section:
     results, leaks = report.results, report.leaks
-    texts = [] if results.findings else ["None." if report.population.runs else "Nothing was looked at."]
+    texts = ["None." if report.population.runs else "Nothing was looked at."]
+    if results.findings:
+        texts = [f"{counted(results.findings, 'finding')} in {counted(results.leaking, 'trace')}."]
     tables = list[Table]()
     drawn: tuple[Drawing, ...] = ()
     if results.findings:
@@ -74,7 +83,8 @@ def _findings(report: Report, shown: int) -> Section:
             tables.append(Table(caption, columns, listed))
         tables += [tally("By class", "Class", results.by_entity), tally("By span", "Span", results.by_tool)]
         if results.by_release:
-            tables.append(tally("By version of the agent", "Version", results.by_release))
+            told = {"not told" if version == "?" else version: n for version, n in results.by_release.items()}
+            tables.append(tally("By version of the agent", "Version", told))
         if results.unlisted:
             texts.append(f"{counted(results.unlisted, 'more finding')} were counted and are not listed.")
     low = report.suspicions

@@ -21,7 +21,8 @@ OURS: Final = re.compile(
 )
 """A whole text that is an id, a digest or a time: what the report itself makes or was checked to be one."""
 _WITHIN: Final = re.compile(
-    r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{16,128}\b|--seed[ =]\d+"
+    r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{16,128}\b"
+    r"|--(?:seed|since|known-answers|sample)[ =]\d+[mhdw]?"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
 )
 """The same within a text; a date alone is not, for it could be somebody's."""
@@ -69,7 +70,9 @@ def self_scan(report: Report) -> tuple[str, ...]:
         Places in the report's JSON, with no word of what stands there.
     """
     find, seen, hits = _finder(), dict[tuple[str, frozenset[str]], bool](), list[str]()
-    for where, text in _texts(report.as_json(), ""):
+    host = report.target.place.rpartition(" ")[2]  # what could not be reached is named where it is told
+    for where, held in _texts(report.as_json(), ""):
+        text = held.replace(host, "…") if host else held
         allowed = next((entities for places, entities in _ALLOWED if places.fullmatch(where)), frozenset[str]())
         if (text, allowed) not in seen:
             seen[text, allowed] = _holds(_SHARE.sub("…", text) if where in _OF_GATES else text, allowed, find)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from audit.findings import Finding
 from audit.report.model import Report
+from audit.report.next_steps import steps
 from audit.report.parts import percent
 from audit.report.scope import LIMITS
 from audit.source import NOT_READ
@@ -43,6 +44,7 @@ def render(report: Report, *, width: int = 100, colour: bool = False) -> str:
     console.print(report.sentence)
     if report.incomplete:
         console.print(Text(f"Incomplete: {report.incomplete}", style="yellow"))
+    _next(console, report)
     _section(console, "Gates", _gates(report))
     if report.leaks:
         _section(console, "Findings by entity and place", _counted(report))
@@ -67,6 +69,15 @@ def _section(console: Console, title: str, body: Table) -> None:
     console.print()
     console.print(Text(title, style="bold"))
     console.print(body)
+
+
+def _next(console: Console, report: Report) -> None:
+    console.print()
+    console.print(Text("What to do next", style="bold"))
+    for n, step in enumerate(steps(report), 1):
+        console.print(Padding(Text(f"{n}. {step.do}"), (0, 0, 0, 2)))
+        if step.command:  # never broken, so that it can be copied
+            console.print(Text(f"     {step.command}", style="cyan"), soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:

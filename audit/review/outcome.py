@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Final
 
 from audit.finite import Looked, stratified
+from audit.person import fold
 from audit.review.record import Review, ReviewError, Said
 from audit.sample import Selection
 from audit.statistics import CONFIDENCE, lower_bound
@@ -152,11 +153,11 @@ def _refuse_strangers(reviews: Sequence[Review], selection: Selection, report_sh
             raise ReviewError(f"{at}: is of another sample; review this report's")
         if not review.ended:
             raise ReviewError(f"{at}: has not ended; go on with `phi-audit review` and end it")
-        if review.reviewer.casefold() in names:
+        if fold(review.reviewer) in names:
             raise ReviewError(f"{at}: is of somebody who has one already; another person must review")
         if not {decision.item for decision in review.decisions} <= set(selection.trace_ids):
             raise ReviewError(f"{at}: decides traces that are not in the sample")
-        names.add(review.reviewer.casefold())
+        names.add(fold(review.reviewer))
 
 
 def _looked(selection: Selection, said: Mapping[str, Sequence[Said]]) -> list[Looked]:

@@ -14,6 +14,7 @@ from audit.manifest import Manifest
 from audit.scan import Scanner
 from audit.source import Portion
 from phi_guard.detect import NormalisingDetector, PatternDetector, UnionDetector
+from phi_guard.detect.detector import merge
 from phi_guard.detect.spoken import SpokenDetector
 from phi_guard.detect.vocabulary import VocabularyDetector
 from phi_guard.model import Detection
@@ -34,7 +35,7 @@ class KnowsThePool:
 
     def find(self, text):
         carried = [Detection(*m.span(m.lastindex), "OTHER", 0.9, "pool.carried") for m in IN_CARRIER.finditer(text)]
-        return (*self._quick.find(text), *carried)
+        return merge([*self._quick.find(text), *carried], len(text))
 
 
 class FixedSource:

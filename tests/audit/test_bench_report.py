@@ -17,6 +17,7 @@ from audit.bench.report import RATES, SCHEMA, Setting, build
 from audit.bench.run import run
 from audit.bench.score import Figures
 from audit.bench.speed import Timing
+from audit.report.html import STYLE
 from audit.statistics import lower_bound, upper_bound
 from phi_guard.model import Detection
 
@@ -207,7 +208,7 @@ def test_the_page_stands_alone(bench):
     assert "default-src 'none'" in text
     assert page.tags.count("svg") == 2 + len(DETECTORS)
     assert all(row.name in text for row in bench.corpora)
-    assert ".stack td.n::after" in text  # the whole of the sheet
+    assert STYLE.read_text(encoding="utf-8") in text
 
 
 def test_names_of_files_are_escaped(bench):

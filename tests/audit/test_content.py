@@ -127,9 +127,10 @@ def test_depth(depth, last, scanner, made):
 
 
 @pytest.mark.parametrize("text", ['{"status": "confirmed"}', b64("rest and drink"), quote("rest & drink"), json.dumps(["a cough"])])
-def test_a_harmless_text_in_a_wrapping_is_clean(text, scanner, made):
-    """To be wrapped is no fault."""
-    assert _result(scanner, made, text) == ()
+def test_a_harmless_text_in_a_wrapping_is_clean(text, policy, made):
+    """To be wrapped is no fault by itself; that a coded word is in no list is what the vocabulary finds, before the gate and here."""
+    find = PatternDetector().find
+    assert _result(Scanner(policy, find, find, project="clinic-dev", key=made.KEY), made, text) == ()
 
 
 SEAMS = {
@@ -203,8 +204,8 @@ class Roster:
 @pytest.mark.parametrize(
     ("change", "path", "place"),
     [
-        ({"inputs": {"notes": "with grace and patience"}}, "inputs.notes", "text"),
-        ({"inputs": {"notes": b64("with grace and patience")}}, "inputs.notes~base64", "text"),
+        ({"inputs": {"notes": "about the grace period"}}, "inputs.notes", "text"),
+        ({"inputs": {"notes": b64("about the grace period")}}, "inputs.notes~base64", "text"),
         ({"tags": ["Grace"]}, "tags[0]", "tag"),
         ({"name": "tool.Grace"}, "name", "name"),
         ({"inputs": {"Grace": "<REDACTED>"}}, "inputs.?0", "key"),
@@ -212,15 +213,22 @@ class Roster:
         ({"extra": {"metadata": {"room_sid": "RM_Grace123"}}}, "extra.metadata.room_sid", "metadata"),
         ({"extra": {"metadata": {"input_tokens": 300417}}}, "extra.metadata.input_tokens", "number"),
         ({"extra": {"metadata": {"deployment": "grace"}}}, "extra.metadata.deployment", "metadata"),
+        ({"extra": {"metadata": {"deployment": "grace-realtime"}}}, "extra.metadata.deployment", "metadata"),
     ],
 )
 def test_the_roster_is_looked_up_everywhere(policy, detectors, made, change, path, place):
-    """A patient is found by name or number in places that are of a known shape, too; without a roster they pass."""
+    """A patient is found by name or number in places that are of a known shape, too; without a roster these pass."""
     run = made.call()[5] | change
-    scanner = Scanner(policy, detectors.strict, detectors.patterns, project="clinic-dev", key=made.KEY, find_roster=Roster().find)
+    bare, scanner = (
+        Scanner(policy, detectors.strict, detectors.patterns, project="clinic-dev", key=made.KEY, find_roster=roster)
+        for roster in (None, Roster().find)
+    )
     found = [f for f in scanner.scan(run) if f.path == path]
     assert [(f.place, f.entity[:6], f.severity) for f in found] == [(place, "ROSTER", "high")]
     assert "roster" in found[0].source
+    without = [f for f in bare.scan(run) if f.path == path]
+    assert bool(without) == (found[0].source != "roster")  # what is out of place is told in any case
+    assert not any("roster" in f.source or f.entity.startswith("ROSTER") for f in without)
 
 
 def test_suspicions_are_low(policy, detectors, made):

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import groupby
 from random import Random
 
 import pytest
@@ -24,8 +25,10 @@ ROWS = sum(len(kind.styles) for kind in people.KINDS.values())
 
 
 def sees_strangers(text):
-    """Finds every word that is none of the carriers' own: a list of what is allowed, as a strict detector has one."""
-    return tuple(Detection(m.start(), m.end(), "OTHER", 0.9, "fake") for m in re.finditer(r"\S+", text) if m.group().lower() not in WORDS)
+    """Finds every row of words that are none of the carriers' own: a list of what is allowed, as a strict detector has one."""
+    rows = groupby(re.finditer(r"\S+", text), lambda word: word.group().lower() in WORDS)
+    strangers = [list(words) for known, words in rows if not known]
+    return tuple(Detection(words[0].start(), words[-1].end(), "OTHER", 0.9, "fake") for words in strangers)
 
 
 def sees_nothing(_text):

@@ -89,7 +89,7 @@ def test_a_clean_call_is_clean(scanner, made):
 def test_entity_is_named_where_a_detector_knows_it(scanner, made):
     """A finding carries the detector's entity, or says that nobody explains it."""
     call = made.call()
-    call[TURN]["tags"] = [PHONE, "zzz"]
+    call[TURN]["tags"] = [PHONE, "yes"]
     assert [f.entity for f in scanner.scan(call[TURN])] == ["PHONE_NUMBER", "UNEXPLAINED"]
 
 

@@ -54,7 +54,8 @@ def test_a_leak_is_no_go_and_turns_the_switch_off(phi_audit, exported, tmp_path)
     assert page.read_text().startswith("<!doctype html>")
     assert not any(SECRET in text for text in (done.stderr, table.read_text(), page.read_text()))
     state = json.loads(phi_audit("switch", "status", "--format", "json", PHI_GUARD_SWITCH=str(switch)).stdout)
-    assert (state["on"], state["reason"]) == (False, "phi-audit scan: NO-GO")
+    assert (state["on"], state["hold"]) == (False, "leak")
+    assert state["reason"].startswith("phi-audit: NO-GO, report ")
 
 
 def test_without_enforce_the_switch_stays(phi_audit, exported, tmp_path):
@@ -74,7 +75,13 @@ def test_without_enforce_the_switch_stays(phi_audit, exported, tmp_path):
         (["--project", "p", "--env", "moon"], "moon"),
         (["--project", "p", "--policy", "none.yaml"], "none.yaml"),
         (["--project", "p", "--evidence", "none.json"], "none.json"),
-        (["--format", "pdf"], "pdf"),
+        (["--format", "docx"], "docx"),
+        (["--project", "p", "--format", "pdf"], "a PDF is no text"),
+        (["--project", "p", "--without", "moon"], "patterns"),
+        (["--project", "p", "--baseline", "none.yaml"], "none.yaml"),
+        (["--project", "p", "--roster", "none.idx"], "none.idx"),
+        (["--project", "p", "--earlier", "none.json"], "none.json"),
+        (["--project", "p", "--now", "noon"], "zone"),
     ],
 )
 def test_usage_faults(phi_audit, args, said):

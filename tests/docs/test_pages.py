@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
 
+from audit import detectors, exits, method
 from audit.cli import main
+from audit.incident_clocks import clocks
+from audit.plan import plan
+from audit.report import FORMATS, document, sections
+from audit.statistics import upper_bound
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -154,3 +161,124 @@ def test_breaks_in_a_page_are_found():
     assert list(files(page)) == ["tests/none.py"]
     told = {f"phi-audit {rest}" for rest in ("nope", "none", "nothing --x", "nix --y", "nil", "null")}
     assert set(commands(page)) == told
+
+
+def between(page, name):
+    """What stands between a page's marks of a name."""
+    return (ROOT / "docs" / page).read_text("utf-8").partition(f"<!-- {name}: begin -->\n")[2].partition(f"<!-- {name}: end -->")[0]
+
+
+def rows(text):
+    """A table's cells, row by row, without its heading."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+
+
+def section(page, title):
+    """What stands under a heading, up to the next."""
+    return (ROOT / "docs" / page).read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def every(command, context):
+    """A command and all below it."""
+    yield command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            yield from every(below, click.Context(below, info_name=name, parent=context))
+
+
+def full(page):
+    """The commands that a reader would type, pipes and comments left out: those in fences."""
+    for fence in re.findall(r"^```\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+        for line in fence.splitlines():
+            if line.startswith("phi-audit "):
+                yield line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_fences_would_start(page):
+    """click takes them as they stand: every required option and argument is there, and nothing too much."""
+    for line in full(page):
+        words = [word for word in strip(line) if word != "..."]
+        command, context = main, click.Context(main, info_name="phi-audit")
+        while isinstance(command, click.Group) and words:
+            name, command, words = command.resolve_command(context, words)
+            context = click.Context(command, info_name=name, parent=context)
+            if isinstance(command, click.Group) and (not words or words[0].startswith("-")):
+                break
+        try:
+            command.make_context(context.info_name, list(words), parent=context.parent)
+        except click.exceptions.Exit:
+            pass  # --help, --version
+        except click.UsageError as fault:
+            if not re.search(r"does not exist|cannot be (?:read|written)|no such file", fault.message):
+                pytest.fail(f"{line}: {fault.message}")
+
+
+def test_examples_in_help_exist():
+    """Each line of each command's own examples, with each option."""
+    seen = 0
+    for command in every(main, click.Context(main, info_name="phi-audit")):
+        for line in re.findall(r"^\s*(phi-audit .+)$", command.help or "", re.MULTILINE):
+            seen += 1
+            try:
+                known(strip(line))
+            except (AssertionError, click.UsageError) as fault:
+                pytest.fail(f"{command.name}: {line}: {fault}")
+    assert seen > 60
+
+
+def test_exit_codes_are_those_of_the_program():
+    """Each code, in order, with its name."""
+    says = {
+        exits.GO: "GO", exits.NO_GO: "NO-GO", exits.USAGE: "cannot be used", exits.UNPROVEN: "UNPROVEN",
+        exits.BROKEN_EVIDENCE: "does not verify", exits.INTERRUPTED: "interrupted",
+    }  # fmt: skip
+    codes = sorted(value for name, value in vars(exits).items() if name.isupper())
+    told = rows(between("audit.md", "exits"))
+    assert [int(code) for code, _ in told] == codes
+    assert all(says[int(code)] in words for code, words in told)
+
+
+def test_layers_are_those_of_the_detectors():
+    """Name, alarms and what they count as, row by row."""
+    measured = re.findall(r"^    (\S.*?) +(\d+\.\d) +(finding|suspicion|not asked)$", detectors.__doc__, re.MULTILINE)
+    assert len(measured) > 5
+    assert rows(between("audit.md", "layers")) == measured
+
+
+def test_blind_spots_are_all_told():
+    """Word by word, as the report has them."""
+    assert between("audit.md", "blind spots").splitlines() == [f"- {spot}" for spot in method.BLIND_SPOTS]
+
+
+def test_bounds_are_computed():
+    """Each figure of both tables, anew."""
+    heading, _, told = (line.strip("| ").split(" | ") for line in between("audit.md", "bounds").splitlines())
+    for n, rate in zip(heading[1:], told[1:], strict=True):
+        value = upper_bound(0, int(n.replace(",", "")))
+        assert rate == f"{value * 100:#.3g} %"
+    heading, _, *lines = (line.strip("| ").split(" | ") for line in between("audit.md", "sizes").splitlines())
+    for line, most in zip(lines, (0.001, 0.01), strict=True):
+        assert line[1:] == [f"{plan(population=int(n.replace(',', '')), max_leak=most).n:,}" for n in heading[1:]]
+
+
+def test_sections_and_formats_are_those_of_a_report():
+    """Their titles in order, and every format."""
+    report = document.read((ROOT / "tests" / "audit" / "golden_report.json").read_bytes())
+    told = [title for title, _ in rows(section("audit.md", "Reading the report"))]
+    assert told == [part.title for part in sections.build(report, 5)]
+    assert [cell.strip("`") for cell, *_ in rows(section("audit.md", "Formats"))] == list(FORMATS)
+
+
+def test_clocks_are_those_that_run():
+    """Duty, law and who is told, as an incident shows them."""
+    running = clocks(datetime(2026, 11, 20, 9, tzinfo=UTC), ZoneInfo("Europe/Zurich"), (1, 600))
+    assert [row[:3] for row in rows(between("after-a-leak.md", "clocks"))] == [(each.name, each.law, each.to) for each in running]
+
+
+def test_variables_of_the_audit_are_all_told():
+    """None more, none less."""
+    used = {name for path in (ROOT / "audit").rglob("*.py") for name in re.findall(r'"(PHI_AUDIT_[A-Z_]+)"', path.read_text("utf-8"))}
+    assert {name for name in re.findall(r"PHI_AUDIT_[A-Z_]+", section("audit.md", "Environment"))} == used

@@ -11,7 +11,8 @@ import sys
 import pytest
 from fakes import Store
 
-from audit.rehearsal.canary import Share, collect, count
+from audit.evidence import Share
+from audit.rehearsal.canary import collect, count
 from audit.rehearsal.conversation import invent_calls
 from audit.rehearsal.script import plan
 from phi_guard.policy import load_policy, shipped

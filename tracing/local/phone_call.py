@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import aiohttp
+from livekit import rtc
 from livekit.agents import AgentSession
 from livekit.agents.testing import fake_job_context
 from livekit.agents.voice.agent_activity import ActivityClosedError
@@ -225,13 +227,41 @@ async def run_call(
     return CallOutcome(started_s, time.monotonic(), spoken, spoken - answered, tuple(ear.exceptions), counts, tuple(truth))
 
 
+class _Line(rtc.Room):
+    """A room that is never connected, with a name of its own and the caller in it as a SIP trunk would tell."""
+
+    def __init__(self, name: str, caller: SimpleNamespace) -> None:
+        super().__init__()
+        self._named, self._held = name, {caller.identity: caller}
+
+    @property
+    def name(self) -> str:
+        return self._named
+
+    @property
+    def remote_participants(self) -> Mapping[str, Any]:
+        return self._held
+
+
 @contextlib.contextmanager
-def job_context() -> Iterator[JobContext]:
+def job_context(*, room_name: str = "", identity: str = "", attributes: Mapping[str, str] | None = None) -> Iterator[JobContext]:
     """A real JobContext without a worker, current inside the block: one for each call, entered in that call's own task.
 
     Its room is never connected and nothing calls its shutdown callbacks.
+
+    Args:
+        room_name: the room's name, in production made of the caller's number.
+        identity: the caller's; with it, or a room's name or attributes, the room holds a caller.
+        attributes: the caller's, such as ``sip.phoneNumber``.
     """
-    with fake_job_context() as ctx:
+    room = None
+    if room_name or identity or attributes:
+        caller = SimpleNamespace(
+            identity=identity, name=identity, kind=rtc.ParticipantKind.PARTICIPANT_KIND_SIP, sid=f"PA_{secrets.token_hex(6)}",
+            attributes=dict(attributes or {}), metadata="", track_publications={},
+        )  # fmt: skip
+        room = _Line(room_name, caller)
+    with fake_job_context(room=room) as ctx:
         try:
             yield ctx
         finally:
