@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final, Literal, TypeAlias
 
+from audit import exits
 from audit.findings import SUSPICION, Finding, Severity
 from phi_guard.errors import PhiGuardError
 
@@ -21,6 +22,8 @@ _Key: TypeAlias = tuple[str, str, str]
 
 class BaselineError(PhiGuardError):
     """A baseline or a report cannot be used; the message names the file, each fault with its line, and what to write."""
+
+    exit_code = exits.USAGE
 
 
 @dataclass(frozen=True, slots=True)

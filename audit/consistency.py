@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import isclose
 
 from audit import sample, statistics, verdict
-from audit.gates import CHECKS, Evidence, Judged, judge
+from audit.gates import CHECKS, Evidence, Gate, Judged, judge
 from audit.known_answers import KnownAnswers
 from audit.person import fold
 from audit.report.model import Bound, Report
@@ -20,12 +20,16 @@ from audit.two_stage import EXTENSION, recall_at_least
 _NEAR = 1e-6
 """Relative; the report's numbers are written with more digits than that."""
 
+_NOT_AGAIN = frozenset({"redaction_tests", "free_plan", "monthly_cost_usd"})
+"""Gates that are judged by more than a report holds."""
+
 
 def check(report: Report) -> Iterator[str]:
     """Each contradiction, ``path: what``; nothing of any value."""
     yield from _of_verdict(report)
     for place, row in enumerate(report.gates):
         yield from _of_gate(f"gates[{place}]", row)
+    yield from _of_evidence(report)
     yield from _of_findings(report)
     yield from _of_bounds(report)
     if report.known_answers is not None:
@@ -48,23 +52,48 @@ def _of_verdict(report: Report) -> Iterator[str]:
         yield f"gates: not all are judged: {', '.join(missing)}"
     if len(names) != len(set(names)):
         yield "gates: one is judged twice"
-    waiting = [row for row in report.gates if row.gate.evidence == "review"]
     evidence = Evidence(population=report.population, review=report.review, incomplete=report.incomplete)
-    for row, again in zip(waiting, judge(tuple(row.gate for row in waiting), evidence), strict=True):
-        if row != again:
+    for row in report.gates:
+        if row.gate.evidence == "review" and row != _judged(row.gate, evidence):
             yield f"gates: {row.gate.name}: is not what the reviews in this report come to"
 
 
 def _of_gate(path: str, row: Judged) -> Iterator[str]:
     gate = row.gate
+    if gate.bound and gate.bound not in {"at_most", "below", "at_least"}:
+        yield f"{path}.bound: is none"
+        return
     if row.state != "proven" or not gate.bound:
         return
     if row.measured is None or gate.bar is None:
         yield f"{path}.state: is proven, and nothing was measured against a bar"
         return
     reached = {"at_most": row.measured <= gate.bar, "below": row.measured < gate.bar, "at_least": row.measured >= gate.bar}
-    if not reached.get(gate.bound, False):
+    if not reached[gate.bound]:
         yield f"{path}.state: is proven, and what was measured does not reach the bar"
+
+
+def _of_evidence(report: Report) -> Iterator[str]:
+    """Gates whose evidence stands in the report, judged again; those that need the policy's examples or the length of the window cannot."""
+    evidence = Evidence(
+        findings=report.results.findings, population=report.population, known_answers=report.known_answers, rehearsal=report.rehearsal,
+        incomplete=report.incomplete, cross_check=report.cross_check, review=report.review, alerts=report.alerts,
+    )  # fmt: skip
+    for row in report.gates:
+        if row.gate.name in _NOT_AGAIN:
+            continue
+        again = _judged(row.gate, evidence)
+        if again is None or again.state != row.state:
+            follows = again.state if again else "nothing"
+            yield f"gates: {row.gate.name}.state: is {row.state}, and {follows} follows from the evidence in this report"
+
+
+def _judged(gate: Gate, evidence: Evidence) -> Judged | None:
+    """The gate judged again; None where it is no gate, or its numbers are none that evidence can have."""
+    try:
+        return judge((gate,), evidence)[0]
+    except (ArithmeticError, LookupError, ValueError):
+        return None
 
 
 def _of_findings(report: Report) -> Iterator[str]:

@@ -33,6 +33,9 @@ _MAGIC: Final[tuple[tuple[bytes, str], ...]] = (
 )  # fmt: skip
 """What files of sound and pictures begin with."""
 _BYTES: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_JOINT: Final = re.compile(r"[+/_-]")
+_HEAD: Final = 16
+"""Characters of base64 that hold the longest of the beginnings."""
 _HEX: Final = re.compile(r"(?:0[xX])?((?:[0-9A-Fa-f]{2}){4,})")
 _DATA_URL: Final = re.compile(r"data:(?P<kind>[a-z]{1,20})/[\w.+-]{1,60}(?:;[\w=.-]{1,60}){0,4},", re.IGNORECASE)
 _RAW: Final = re.compile(r"RIFF.{4}WAVE|OggS\x00|\bID3[\x02-\x04]|fLaC\x00|OpusHead", re.DOTALL)
@@ -42,19 +45,40 @@ _RECORDING: Final = re.compile(
     re.IGNORECASE,
 )
 _SPEAKER: Final = re.compile(
-    r"(?:^|[\n\r|;.?!\"'\]]\s{0,5})(?:\[?\d{1,2}:\d\d(?::\d\d)?\]?\s{0,3})?"
-    r"(?:user|assistant|caller|agent|patient|doctor|nurse|operator|customer|bot|system|human|ai|speaker ?\d{1,2}|anrufer|appelant)"
-    r"\s{0,2}:\s",
+    r"(?:^|[\n\r|;.?!\"'\]]\s{0,5})(?:\[?\d{1,2}:\d\d(?::\d\d)?\]?\s{0,3})?[*_#\[(<]{0,3}"
+    r"(?:user|assistant|caller|agent|patient|doctor|nurse|operator|customer|bot|system|human|ai|speaker ?\d{1,2}|anrufer(?:in)?|appelante?"
+    r"|client|receptionist|provider|clinician|interviewer|participant|guest|médecin|docteur|patiente|arzt|ärztin|praxis)"
+    r"(?:[*_\])>]{0,3}\s{0,2}:[*_]{0,3}\s|[*_\])>]{1,3}\s)",
     re.IGNORECASE,
 )
-_SENTENCE: Final = re.compile(r"[^\s.?!]{2,}[.?!]+(?:\s|$)")
+_SENTENCE: Final = re.compile(r"[^\s.?!]{2}[.?!]+(?:\s|$)")
+"""The end of a sentence. Two characters and no more before its stop: one long word without a stop would cost the square of its length."""
+_CHAT: Final = re.compile(r"<\|[a-z_]{2,20}\|>|\[/?INST\]|<<SYS>>")
+"""Signs that models' chat templates put between the turns of a conversation."""
+_ASKED: Final = re.compile(r"^ {0,5}>[^\n]{1,300}\n {0,5}<\s|^ {0,5}<\s[^\n]{1,300}\n {0,5}>", re.MULTILINE)
+_QUESTIONS: Final = re.compile(
+    r"^ {0,5}Q\d{0,2} ?[:.] [^\n]{1,300}\n {0,5}A\d{0,2} ?[:.] |^ {0,5}[-–—] [^\n?]{1,300}\? {0,3}$",
+    re.MULTILINE,
+)
+"""Lines that ask and answer: talk, or a page of frequent questions; a suspicion."""
+_ONESELF: Final = re.compile(r"\b(?:I|i|I'm|i'm|my|My)\b")
+_COURTESY: Final = re.compile(
+    r"\b(?:hello|hi|good (?:morning|afternoon|evening)|thank you|thanks|all right|alright|okay|good ?bye|bye)\b", re.IGNORECASE
+)
+TALK_MIN: Final = 160
+"""Characters from which a text in which somebody says I, asks and takes leave is talk; a tool's answer does not speak of itself."""
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2064\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]{8,}"
+    "|(?<!\\S)[ \\t]{0,40}(?: \\t|\\t )[ \\t]{20,}"
+)
+"""Characters that nobody sees, in a row: a flag's tags are six, a family's joiners do not stand side by side. Likewise blanks and tabs."""
+_SIGNS: Final = re.compile("(?:[\u2801-\u28ff\ue000-\uf8ff\U000f0000-\U0010fffd][\\s\u2800]{0,2}){3,}")
+"""Braille, and characters that mean what somebody agreed upon."""
+_MORSE: Final = re.compile(r"(?<![.\-\w])(?:[.·•\-−–]{1,6}[ /|]{1,3}){4,}[.·•\-−–]{1,6}")
+_MASKED: Final = re.compile(r"(?<![*•×xX])(?:[^\W_][*•×]{4,40}|[*•×xX]{4,40}[ -]?\d{2,6}\b|[*•×]{4,40}[^\W_]\b)")
+"""A value of which a part was left standing: ``****4417``."""
 _SAYS: Final = frozenset({"role", "speaker", "author", "from"})
 _SAID: Final = frozenset({"content", "text", "message", "transcript", "parts"})
-_SIGNS: Final = re.compile(
-    r"(?:(?=[.\-/| ]*\.)(?=[.\-/| ]*-)[.\-]{1,5}(?:[ /|]{1,3}[.\-]{1,5}){5,})|[\u2800-\u28ff]{4,}"
-    r"|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]{8,}"
-)
-"""Morse code of six signs, four of Braille, and eight in a row that nobody sees: letters that no reader of words reads."""
 _CODED_SIGN: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -89,17 +113,42 @@ def forms(text: str) -> list[Form]:
         labels = [match.start() for match in _SPEAKER.finditer(text)]
         if len(labels) >= LABELS_MIN:
             found.append(Form("TRANSCRIPT", labels[0], len(text)))
-    if not text.isascii() or "." in text:
-        found += [Form("ENCODED", *match.span()) for match in _SIGNS.finditer(text)]
+    if (chat := _CHAT.search(text) or _ASKED.search(text)) is not None:
+        found.append(Form("TRANSCRIPT", chat.start(), len(text)))
+    found += [Form("ENCODED", *match.span()) for match in _hidden(text)]
     if (raw := _RAW.search(text)) is not None:
         found.append(Form("AUDIO", raw.start(), len(text)))
     for match in _BYTES.finditer(text):
         entity = _held(match.group())
         if entity:
             found.append(Form(entity, *match.span()))
-    if not found and len(text) > 40 * SENTENCES_MIN and len(_SENTENCE.findall(text)) >= SENTENCES_MIN:
+    if not found and _is_talk(text):
+        found.append(Form("TRANSCRIPT", 0, len(text)))
+    long = len(text) > 40 * SENTENCES_MIN and len(_SENTENCE.findall(text)) >= SENTENCES_MIN
+    if not found and (long or _QUESTIONS.search(text) is not None):
         found.append(Form("TRANSCRIPT", 0, len(text), certain=False))
     return found
+
+
+def _hidden(text: str) -> Iterator[re.Match[str]]:
+    """Stretches that hide what they say, whatever it is: unseen characters, signs for letters, masks that leave a part."""
+    if not text.isascii() or "\t" in text:
+        yield from _UNSEEN.finditer(text)
+    if not text.isascii():
+        yield from _SIGNS.finditer(text)
+    for match in _MORSE.finditer(text):
+        groups = set(re.split(r"[ /|]+", match.group()))
+        if len(groups) >= 3 and len(set("".join(groups))) >= 2:
+            yield match
+    yield from _MASKED.finditer(text)
+
+
+def _is_talk(text: str) -> bool:
+    """Whether a text reads as both sides of a call without a label: somebody says I, twice, and there are greetings, thanks and leave."""
+    if len(text) < TALK_MIN or len(_ONESELF.findall(text)) < 2:
+        return False
+    courtesies = len({match.lower() for match in _COURTESY.findall(text)})
+    return courtesies >= 3 or (courtesies >= 1 and text.count("?") >= 2)
 
 
 def is_transcript(value: object) -> bool:
@@ -113,10 +162,11 @@ def _named(item: Mapping[object, object], names: frozenset[str]) -> bool:
 
 
 def _held(token: str) -> Literal["AUDIO", "IMAGE", "BINARY"] | None:
-    head = _decoded(token[:64])
-    for magic, entity in _MAGIC:
-        if head.startswith(magic) and (len(magic) > 2 or len(token) >= BYTES_MIN):
-            return "AUDIO" if entity == "AUDIO" else "IMAGE"
+    for at in (0, *(joint.end() for joint in _JOINT.finditer(token))):  # a word or a path may stand before it
+        head, rest = _decoded(token[at : at + _HEAD]), len(token) - at
+        for magic, entity in _MAGIC:
+            if head.startswith(magic) and (len(magic) > 2 or rest >= BYTES_MIN):
+                return "AUDIO" if entity == "AUDIO" else "IMAGE"
     pairs = _HEX.fullmatch(token)
     if pairs and any(len(magic) > 2 and bytes.fromhex(pairs[1]).startswith(magic) for magic, _ in _MAGIC):
         return "AUDIO"

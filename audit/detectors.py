@@ -71,7 +71,9 @@ def open_detectors(*, roster: Find | None = None, without: Iterable[str] = (), d
     Raises:
         DetectorUnavailable: a piece is not installed.
     """
+    from audit.sharing import RememberingDetector, with_layers  # noqa: PLC0415  # loads the detectors' libraries
     from phi_guard.detect import NormalisingDetector, PatternDetector, UnionDetector, open_detector  # noqa: PLC0415
+    from phi_guard.detect.bounded import BoundedDetector  # noqa: PLC0415
     from phi_guard.detect.profiles import layers  # noqa: PLC0415  # spaCy and Presidio load with the first run
     from phi_guard.detect.vetted import VettedDetector  # noqa: PLC0415
     from phi_guard.detect.vocabulary import certain_words  # noqa: PLC0415
@@ -80,19 +82,25 @@ def open_detectors(*, roster: Find | None = None, without: Iterable[str] = (), d
     close = {name: layer for name, layer in layers("strict").items() if name not in left_out}
     wide = {name: layer for name, layer in layers("scan").items() if name not in left_out}
     words = certain_words()
-    certain: list[Detector] = [_Telling(close[name]) for name in CERTAIN if name in close]
+
+    def together(name: str, layers: Sequence[Detector]) -> Detector:
+        # Past three pages all is a finding, as it is to the gate, which sends no such text; nothing there need be read.
+        return BoundedDetector(NormalisingDetector(UnionDetector(name, tuple(layers))))
+
+    shared: dict[str, Detector] = {name: RememberingDetector(layer) for name, layer in close.items()}
+    certain: list[Detector] = [_Telling(shared[name]) for name in CERTAIN if name in shared]
     if left_out:
         # The gate's own order of asking needs all its layers; what is left is asked one by one.
-        certain += [layer for name, layer in close.items() if name not in CERTAIN]
-        first: tuple[Detector, ...] = (NormalisingDetector(UnionDetector("audit", tuple(certain))),)
+        certain += [layer for name, layer in shared.items() if name not in CERTAIN]
+        first: tuple[Detector, ...] = (together("audit", certain),)
     else:
-        first = (open_detector("strict"), NormalisingDetector(UnionDetector("audit", tuple(certain))))
+        first = (with_layers(open_detector("strict"), shared), together("audit", certain))
     low: list[Detector] = [wide[name] if name == "patterns" else VettedDetector(wide[name], words) for name in SUSPECTING if name in wide]
     return Detectors(
         strict=UnionDetector("audit", first).find,
         patterns=PatternDetector().find if "patterns" not in left_out else _nothing,
         roster=roster,
-        suspicions=NormalisingDetector(UnionDetector("suspicion", tuple(low))).find if low else None,
+        suspicions=together("suspicion", low).find if low else None,
         digest=digest() if digest is not None else "",
     )
 

@@ -118,7 +118,7 @@ def _row(policy: Policy) -> Mapping[str, Expect]:
     event = Table(
         {"name": Leaf(lambda v: v == "new_token", "event"), "time": Leaf(structure.TIME, "event"), "kwargs": Nothing("event")}, "event"
     )
-    row: dict[str, Expect] = {key: Leaf(check, "row") for key, check in structure.ADDED_BY_LANGSMITH.items()}
+    row: dict[str, Expect] = {k: Leaf(check, "row", most=structure.LIKELY.get(k)) for k, check in structure.ADDED_BY_LANGSMITH.items()}
     row |= {key: Leaf(check, "row") for key, check in structure.ROW.items()}
     row |= {
         "error": Leaf(structure.typed_error, "error"),

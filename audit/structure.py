@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 Check: TypeAlias = Callable[[object], bool]
 
-STAND_IN: Final = re.compile(r"<REDACTED_KEY_[0-9]{1,6}>")
+STAND_IN: Final = re.compile(r"<REDACTED_KEY_([1-9][0-9]{0,5})>")
 """What stands where an unknown key stood."""
 
 _HEX: Final = "[0-9a-f]"
@@ -71,6 +71,12 @@ def model_label(value: object) -> bool:
 def text_version(value: object) -> bool:
     """Whether a value is a `LABEL` with a version in it: a number, or one after a small letter, such as ``recording-v2-de``."""
     return isinstance(value, str) and LABEL(value) and any(re.match("[a-z]?[0-9]", part) for part in re.split("[._+-]", value))
+
+
+def is_stand_in(key: str, keys: int) -> bool:
+    """Whether a key stands for an unknown one: they are numbered from 1 within a mapping, so never higher than it has keys."""
+    found = STAND_IN.fullmatch(key)
+    return found is not None and int(found[1]) <= keys
 
 
 _MS: Final = within(0, 86_400_000)
@@ -181,6 +187,10 @@ LIKELY: Final[Mapping[str, float]] = {
     **dict.fromkeys((key for key in (*METADATA, *USAGE) if key.endswith("tokens")), _TOKENS),
     **dict.fromkeys((key for key, check in METADATA.items() if check is _MS), 9_999_999),
     "transcription_s": 9_999,
+    **dict.fromkeys(("cost_usd", "total_cost", "prompt_cost", "completion_cost"), 1_000),
+    **dict.fromkeys(("total_tokens", "prompt_tokens", "completion_tokens"), _TOKENS),
+    "latency": 9_999,
+    "execution_order": MANY,
 }
 """By metadata key, the largest number that a call is likely to give; a larger one is told, though the gate lets it through.
 
@@ -214,6 +224,8 @@ ADDED_BY_LANGSMITH: Final[Mapping[str, Check]] = {
     "execution_order": _COUNT,
     "thread_id": UUID,
     "trace_tier": among("shortlived", "longlived"),
-    "app_path": matching(rf"(?:/[a-z]{{1,10}}(?:/{_UUID})?){{1,6}}(?:\?trace_id={_UUID}(?:&start_time={_TIME})?)?"),
+    "app_path": matching(
+        rf"(?:/(?:o|p|r|d|public|projects|datasets|runs)(?:/{_UUID})?){{1,6}}(?:\?trace_id={_UUID}(?:&start_time={_TIME})?)?"
+    ),
 }
 """What LangSmith adds to a row of its own; an exported file may hold it, a reading source does not select it."""

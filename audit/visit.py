@@ -26,6 +26,8 @@ _MACHINE: Final = re.compile(r"[0-9a-f-]{36}|[0-9T:.Z+-]{19,40}|[0-9a-fTZ.-]{50,
 """Ids and instants: nobody's name or number, whatever its digits are."""
 PARTS_MAX: Final = 500
 """Values of a run whose seams are read; a run with more passes as the first of them do, and says so by a finding."""
+NAMED_MAX: Final = 500
+"""Values of a run out of place that the detectors are asked to name; more are findings without a name, so that no run costs hours."""
 
 
 class Visit:
@@ -45,6 +47,7 @@ class Visit:
         self._run_id = _shown_id(run.get("id"))
         self._trace_id = _shown_id(run.get("trace_id"))
         self._found: list[Finding] = []
+        self._named = 0
         self._survivors: set[str] = set()
         self._conditional: list[tuple[str, str, Rule]] = []
         self._passed: list[seams.Part] = []
@@ -81,7 +84,7 @@ class Visit:
             known, inner_expect = self._key(name, expect)
             named = known or (isinstance(expect, Field) and name in self._policy.names)  # in the policy: no secret
             at = f"{path}.{name if named else f'?{n}'}" if path else (name if named else f"?{n}")
-            if not known and structure.STAND_IN.fullmatch(name) is None:
+            if not known and not structure.is_stand_in(name, len(value)):
                 self._unexplained(name, at, "key", "structure.key")
             below.append((inner, at, inner_expect))
         self._stack += reversed(below)
@@ -226,7 +229,8 @@ class Visit:
         if form is not None:
             self._add(text, path, place, form.entity, 0, f"{source}+content.form")
             return
-        named = self._scanner.name(text)
+        self._named += 1
+        named = self._scanner.name(text) if self._named <= NAMED_MAX else None
         self._add(text, path, place, named.entity if named else UNEXPLAINED, 0, f"{source}+{named.source}" if named else source)
 
     def _add(self, text: str, path: str, place: Place, entity: str, start: int, source: str, severity: Severity | None = None) -> None:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from audit import sample
 from audit.assessment import rejudge
 from audit.custody import Custody
+from audit.evidence import Alerts, Canaries, Cost, Lateness, Rehearsal, Spans
 from audit.findings import Finding
-from audit.gates import Evidence, Judged, judge, load_gates
+from audit.gates import ALERTS, Evidence, Judged, judge, load_gates
 from audit.known_answers import KnownAnswers, Recall
-from audit.manifest import Manifest, TraceFacts
+from audit.manifest import CrossCheck, Manifest, TraceFacts
 from audit.method import Method, Piece
 from audit.population import Population
 from audit.report.model import Report, Target, bound_of
@@ -62,7 +63,7 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         decide(gates),
         tuple(gates),
         findings,
-        Population(traces=40, runs=480, spans={"agent_turn": 200, "voice_session": 40}, digest="d" * 32),
+        Population(traces=40, runs=480, spans={"agent_turn": 200, "voice_session": 40}, digest="d" * 32, offered=480),
         bound_of(40, len(leaking), proof.weakest),
         proof,
         Timeline(tools={"tool.confirm_call": 3}),
@@ -70,6 +71,9 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         notes=("made for a test",),
         manifest=Manifest({"project": "clinic-prod", "protocol": "v2"}, "smith.example", MADE_AT, 5, 0, 5, 1000, "a" * 64, "b" * 64),
         method=Method((Piece("patterns", "1", "c" * 64, 0.5),), "e" * 64, ("en",), ("inputs",), (), ("voice",)),
+        cross_check=CrossCheck("/var/lib/relay", 480, 480, 0, 0),
+        rehearsal=Rehearsal(100, Cost(20.0, 90.0, 400.0, 5000), Spans(1200, 1200, 0), Lateness(210.0, 200.0), 0, Canaries(50, 0)),
+        alerts=Alerts(ALERTS, ALERTS),
         selection=sample.draw(facts, n=10, seed=3, seed_by="given before reading"),
         custody=custody or Custody("ada@host", "f" * 16, 4, "1" * 64, "/mnt/anchor"),
         reproduce="phi-audit scan --project clinic-prod --seed 7",

@@ -14,12 +14,18 @@ from typing import Final, TypeAlias
 from audit.bench.recorded import PROJECT, invent
 from audit.census import Detectors, Plan, take
 from audit.manifest import Manifest
+from audit.scan import ASKED_MAX, Find
 from audit.source import Portion, Run
 from phi_guard.policy.compiled import Policy
 
 RIVAL: Final = "presidio-batch"
 BAR: Final = 5.0
 """The scan is to be at least so many times as fast as the rival."""
+EVERY: Final = "every string"
+FREE: Final = "free text, findings"
+"""The detectors whose findings fail, over each different free text: the same work as the rival's."""
+SUSPECTED: Final = "free text, and suspicions"
+"""The same, and the networks once more at their lowest thresholds: work that the rival does not do."""
 STATM: Final = Path("/proc/self/statm")
 PAGE_MB: Final = 4096 / 1e6
 
@@ -37,8 +43,8 @@ class Pace:
         strings: how many.
         characters: of all of them.
         rounds: how many.
-        ours_s: seconds of ours: of the whole scan (reading, structure, detectors, counting), or of the detectors where it is free text
-            alone; median of the rounds.
+        ours_s: seconds of ours: of the whole scan (reading, structure, detectors, suspicions, counting), or of the detectors where it is
+            free text; median of the rounds.
         rival_s: seconds of the rival over the strings, likewise.
         ratio: median over the rounds of the rival's time over ours in the same round, by the clock.
         worst: the least of these.
@@ -72,11 +78,19 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The process's resident memory after so many traces, MB, and traces a second up to there."""
+    """The process's resident memory on the way.
+
+    Args:
+        traces: read so far.
+        resident_mb: then, MB.
+        per_second: traces a second up to there.
+        texts: different free texts up to there; each is judged once, and remembered while there is room.
+    """
 
     traces: int
     resident_mb: float
     per_second: float
+    texts: int
 
 
 class InventedCalls:
@@ -86,12 +100,16 @@ class InventedCalls:
         n: how many.
         seed: of their ids, times and texts.
         seen: called with the number of calls given so far, after each.
+
+    Attributes:
+        texts: hashes of the different free texts given so far.
     """
 
     live = False
     place = "invented calls"
 
     def __init__(self, n: int, seed: int = 1, seen: Callable[[int], None] = lambda _n: None) -> None:
+        self.texts: set[int] = set()
         self._n, self._seed, self._seen = n, seed, seen
 
     def pieces(self) -> Iterator[Portion]:
@@ -102,6 +120,7 @@ class InventedCalls:
 
     def runs(self) -> Iterator[Run]:
         for i, call in enumerate(invent(self._n, self._seed), 1):
+            self.texts.update(map(hash, _free_text(call)))
             yield from call
             self._seen(i)
 
@@ -124,13 +143,15 @@ def measure_pace(
         runs = [run for call in invent(calls, seed=n) for run in call]
         every = [text for run in runs for text in strings(run)]
         texts = list(dict.fromkeys(_free_text(runs)))
-        given = {"every string": every, "each different string once": list(dict.fromkeys(every)), "free text alone": texts}
+        given = {EVERY: every, "each different string once": list(dict.fromkeys(every)), FREE: texts, SUSPECTED: texts}
         plan = Plan(policy, PROJECT, seed=n, known_answers=0)
         scan = _timed(partial(take, InventedCalls(calls, n), plan, lambda: detectors))
-        free = _timed(partial(_find_each, detectors, texts))
+        free = _timed(partial(_find_all, texts, detectors.strict))
+        suspected = _timed(partial(_find_all, texts, detectors.strict, detectors.suspicions))
+        ours = {FREE: free, SUSPECTED: suspected}
+        rivals = {id(held): _timed(partial(rival, held)) for held in (every, given["each different string once"], texts)}
         for what, held in given.items():
-            ours = free if held is texts else scan
-            taken.setdefault(what, []).append(_Round(len(held), sum(map(len, held)), ours, _timed(partial(rival, held))))
+            taken.setdefault(what, []).append(_Round(len(held), sum(map(len, held)), ours.get(what, scan), rivals[id(held)]))
         say(f"round {n} of {rounds}: {len(runs)} runs, {len(every)} strings")
     return tuple(_pace(what, rows) for what, rows in taken.items())
 
@@ -150,11 +171,12 @@ def measure_memory(policy: Policy, detectors: Detectors, marks: Sequence[int], s
     def look(n: int) -> None:
         if n in wanted:
             gc.collect()
-            rows.append(Memory(n, resident_mb(), n / (perf_counter() - began)))
+            rows.append(Memory(n, resident_mb(), n / (perf_counter() - began), len(source.texts)))
             say(f"{n} traces: {rows[-1].resident_mb:.0f} MB, {rows[-1].per_second:.0f} traces/s")
 
     wanted = frozenset(marks)
-    take(InventedCalls(max(marks), seed=7, seen=look), Plan(policy, PROJECT, seed=1, known_answers=0), lambda: detectors)
+    source = InventedCalls(max(marks), seed=7, seen=look)
+    take(source, Plan(policy, PROJECT, seed=1, known_answers=0), lambda: detectors)
     return tuple(rows)
 
 
@@ -188,9 +210,17 @@ def _free_text(runs: Sequence[Run]) -> Iterator[str]:
                 yield text
 
 
-def _find_each(detectors: Detectors, texts: Sequence[str]) -> None:
-    for text in texts:
-        detectors.strict(text)
+def _find_all(texts: Sequence[str], *finds: Find | None) -> None:
+    """As the scan asks: so many texts at once, where the detector takes many."""
+    for find in finds:
+        many = getattr(getattr(find, "__self__", None), "find_many", None)
+        for at in range(0, len(texts) if find is not None else 0, ASKED_MAX):
+            some = texts[at : at + ASKED_MAX]
+            if many is not None:
+                many(some)
+            elif find is not None:
+                for text in some:
+                    find(text)
 
 
 def _timed(work: Callable[[], object]) -> _Time:
@@ -229,6 +259,6 @@ def as_text(paces: Sequence[Pace], memory: Sequence[Memory]) -> str:
         f"{p.what:<28}{p.strings:>9}{p.ours_s:>9.2f}{p.rival_s:>9.2f}{p.ratio:>8.1f}{p.worst:>8.1f}{p.processor_ratio:>8.1f}" for p in paces
     ]
     if memory:
-        lines += ["", f"{'traces':>8}{'MB':>8}{'traces/s':>10}"]
-        lines += [f"{row.traces:>8}{row.resident_mb:>8.0f}{row.per_second:>10.0f}" for row in memory]
+        lines += ["", f"{'traces':>8}{'MB':>8}{'traces/s':>10}{'different texts':>17}"]
+        lines += [f"{row.traces:>8}{row.resident_mb:>8.0f}{row.per_second:>10.0f}{row.texts:>17}" for row in memory]
     return "\n".join(lines) + "\n"

@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
             fault.show()
             sys.exit(exits.USAGE)
         except PhiGuardError as fault:
-            _leave(str(fault), exits.UNPROVEN)
+            _leave(str(fault), getattr(fault, "exit_code", exits.UNPROVEN))
         except _OutputGone:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(exits.UNPROVEN)

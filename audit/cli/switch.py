@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from audit import exits
 
 if TYPE_CHECKING:
+    from audit.gates import Gate
     from audit.release import Account
     from phi_guard.switch import FileSwitch
 
@@ -65,17 +66,21 @@ def off(reason: str, hold: str, fmt: str, output: Path | None) -> None:
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), envvar="PHI_GUARD_POLICY", show_envvar=True,
               help="Policy in force.  [default: clinic.yaml as shipped]")  # fmt: skip
 @click.option("--env", default="prod", show_default=True, help="Environment whose part of the policy is in force.")
+@click.option("--project", default="", envvar="LANGSMITH_PROJECT", show_envvar=True, help="The report must be of this project.  [default: any]")
+@click.option("--gates", "gates_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Gates in force: the report's bars may not be lower.  [default: gates.yaml as shipped]")  # fmt: skip
 @_format
 @_output
 def on(
-    reason: str, report: Path | None, trust: Path | None, policy_file: Path | None, env: str, fmt: str, output: Path | None
+    reason: str, report: Path | None, trust: Path | None, policy_file: Path | None, env: str, project: str, gates_file: Path | None,
+    fmt: str, output: Path | None,
 ) -> None:  # fmt: skip
     """Let telemetry be sent again."""
     held = _open()
     state = held.state()
     if state.hold and report is None:
         raise click.UsageError(f"the switch is held ({state.hold}): {state.reason}; give a signed report made after that: --report FILE")
-    release = _release(held, report, trust, policy_file, env) if report else ""
+    release = _release(held, report, trust, _InForce(policy_file, gates_file, env, project)) if report else ""
     if fault := _log("switch_on", {"hold": state.hold, "release": release}):
         click.echo(f"phi-audit: the switch stays as it was, since the audit's log takes no entry: {fault}", err=True)
         raise click.exceptions.Exit(exits.UNPROVEN)
@@ -83,20 +88,38 @@ def on(
     _tell(held, fmt, output)
 
 
-def _release(held: FileSwitch, report: Path, trust: Path | None, policy_file: Path | None, env: str) -> str:
+class _InForce(NamedTuple):
+    """What the report must have been judged by, and of what it must be."""
+
+    policy_file: Path | None
+    gates_file: Path | None
+    env: str
+    project: str
+
+
+def _release(held: FileSwitch, report: Path, trust: Path | None, force: _InForce) -> str:
     """The digest of a report that releases the switch; ends the command where it does not."""
-    from audit.release import refuse  # noqa: PLC0415  # not for --help
+    from audit.gates import GatesError, load_gates  # noqa: PLC0415  # not for --help
+    from audit.keys import KeyFileError  # noqa: PLC0415
+    from audit.release import refuse  # noqa: PLC0415
+    from audit.verification import Unverifiable  # noqa: PLC0415
     from phi_guard.errors import PolicyError  # noqa: PLC0415
     from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
 
     try:
-        policy = load_policy(policy_file or shipped("clinic.yaml"), env=env)
+        policy = load_policy(force.policy_file or shipped("clinic.yaml"), env=force.env)
+        in_force = load_gates(force.gates_file or shipped("gates.yaml"))
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
+    except GatesError as fault:
+        raise click.UsageError(str(fault)) from None
     if not report.is_file():
         raise click.UsageError(f"{report}: there is no such file")
-    account = verified(report, trust)
-    refusal = refuse(account, held.state(), policy_digest=policy.digest, now=datetime.now(UTC))
+    try:
+        account = verified(report, trust, in_force)
+    except (KeyFileError, Unverifiable) as fault:
+        raise click.UsageError(str(fault)) from None
+    refusal = refuse(account, held.state(), policy_digest=policy.digest, now=datetime.now(UTC), env=force.env, project=force.project)
     if refusal is None:
         return account.digest
     click.echo(f"phi-audit: the switch stays as it was; {report} does not release it:", err=True)
@@ -105,8 +128,9 @@ def _release(held: FileSwitch, report: Path, trust: Path | None, policy_file: Pa
     raise click.exceptions.Exit(refusal.code)
 
 
-def verified(path: Path, trust: Path | None) -> Account:
-    """What a report file comes to, with every fault in it and the signatures that hold."""
+def verified(path: Path, trust: Path | None, in_force: tuple[Gate, ...]) -> Account:
+    """What a report file comes to, with every fault in it and the signatures that hold, by keys that are trusted now."""
+    from audit.bars import weaker  # noqa: PLC0415
     from audit.release import Account  # noqa: PLC0415  # not for --help
     from audit.verification import verify_report  # noqa: PLC0415
 
@@ -115,7 +139,10 @@ def verified(path: Path, trust: Path | None) -> Account:
     if report is None:
         return Account("", "", "", "", found.faults or (f"{path}: holds no report",))
     target = report.target
-    return Account(report.digest, report.verdict.state, target.made_at, target.policy_digest, found.faults, found.signers)
+    return Account(
+        report.digest, report.verdict.state, target.made_at, target.policy_digest, found.faults, found.standing, target.env, target.project,
+        target.since, target.until, tuple(weaker((row.gate for row in report.gates), in_force)),
+    )  # fmt: skip
 
 
 def _open() -> FileSwitch:

@@ -35,7 +35,7 @@ OVERHEAD_N: Final = 2_000
 RIVAL_N: Final = 400
 CONTROL_CALLS: Final = 10
 """How many of the calls are also played without a tracer, for the event loop's lateness to be compared with."""
-READY_S: Final = 60.0
+READY_S: Final = 180.0
 READ_BACK_S: Final = 20.0
 """How long to wait until what was delivered can also be read."""
 Say = Callable[[str], None]
@@ -173,6 +173,7 @@ def _keep(settings: Settings, where: Path) -> None:
             _private(where / OUTBOX)
             with closing(sqlite3.connect(account)) as held, closing(sqlite3.connect(where / OUTBOX)) as copy:
                 held.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read from anywhere
     except (OSError, sqlite3.Error) as fault:
         msg = f"{where}: the relay's account cannot be kept there ({type(fault).__name__}); name a directory of your own with room"
         raise RehearsalError(msg) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +16,9 @@ from audit.report.content import Content
 
 TEMPLATE: Final = Path(__file__).with_name("template.html.j2")
 STYLE: Final = Path(__file__).with_name("style.css")
+ALLOWED: Final = "default-src 'none'; img-src *; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""What the page may load and run: its own style sheet, told by its digest, and nothing else (Content Security Policy, level 3)."""
+_OPTION: Final = re.compile(r"((?<!\S)--?[a-z][a-z-]*)")
 SHOWN: Final = 500
 """Findings that are listed; the rest are counted, and stand in the JSON report."""
 
@@ -22,17 +28,26 @@ def render(content: Content) -> str:
     environment = Environment(
         autoescape=select_autoescape(default=True, default_for_string=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["prose"] = prose
+    environment.filters |= {"prose": prose, "command": whole_options}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(content=content, style=house_style(), draw=svg.draw)
+    style = house_style()
+    own = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return template.render(content=content, style=style, draw=svg.draw, allowed=ALLOWED.format(own))
 
 
 def prose(text: str) -> Markup:
     """A text with what stands in backticks as code, and no line's end between a number and its per cent sign."""
-    parts = escape(text.replace(" %", "\u00a0%")).split("`")
+    parts = text.replace(" %", "\u00a0%").split("`")
     if len(parts) % 2 == 0:  # a backtick without its other
-        return Markup("`").join(parts)
-    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
+        return whole_options("`".join(parts))
+    marked = (Markup("<code>{}</code>").format(whole_options(part)) if i % 2 else whole_options(part) for i, part in enumerate(parts))
+    return Markup("").join(marked)
+
+
+def whole_options(text: str) -> Markup:
+    """A text in which no line ends within ``--option``."""
+    parts = _OPTION.split(text)
+    return Markup("").join(Markup('<span class="w">{}</span>').format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def house_style() -> Markup:

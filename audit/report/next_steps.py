@@ -12,9 +12,7 @@ from audit.gates import Judged
 from audit.report.model import Report
 from audit.statistics import CONFIDENCE
 
-REHEARSED: Final = "phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json"
-ALERTS: Final = '{"schema": "phi-audit.alerts-rehearsal/1", "alerts": [{"name": "error_rate", "fired": true, "resolved": true}, …]}'
-"""What the file of an alert rehearsal looks like."""
+REHEARSED: Final = "phi-audit rehearse --calls 100 --keep-acount account --format json -o rehearsal.json"
 _REHEARSAL: Final = ("canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us", "agent_survives")
 
 
@@ -70,8 +68,8 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
     if played or report.rehearsal:
         flags.append("--evidence rehearsal.json")
     if "alerts_fire" in left:
-        do = f"Set off each of the three alerts, and write down which fired and which were told to be over, in alerts.json: {ALERTS}"
-        yield Step(("alerts_fire",), do)
+        do = "Set off each of the three alerts; write down in alerts.json which fired and which were over (docs/audit.md shows the file)."
+        pass
     if "alerts_fire" in left or report.alerts:
         flags.append("--evidence alerts.json")
     rest = tuple(left)
@@ -90,11 +88,10 @@ def _scan_words(report: Report, left: dict[str, Judged]) -> Iterator[str]:
     yield "Scan again, with all of that." if set(left) & {*_REHEARSAL, "alerts_fire"} else "Scan again."
     if report.incomplete:
         yield "This time everything must be read; --resume goes on with what was."
-    if "accounted_for" in left:
-        if report.cross_check is None:
-            yield "STATE is the relay's state directory; after a rehearsal, what --keep-account kept."
-        else:
-            yield "The window must begin after the relay's account does, and nothing may be missing from it."
+    if "accounted_for" in left or report.cross_check is not None:
+        yield "STATE is the relay's state directory; after a rehearsal, what --keep-account kept."
+    if "accounted_for" in left and report.cross_check is not None:
+        yield "The window must begin after the relay's account does, and nothing may be missing from it."
     if "known_answer_recall" in left:
         yield f"With {_plants(left)} plants of each class and style, all of them found, the bar can be shown."
     if "monthly_cost_usd" in left and left["monthly_cost_usd"].state == "unproven":
@@ -116,4 +113,4 @@ def _scan(report: Report, left: dict[str, Judged], flags: list[str]) -> str:
 def _plants(left: dict[str, Judged]) -> int:
     """The fewest that can show the bar when all are found: the smallest n of which bar**n is below what confidence leaves."""
     bar = left["known_answer_recall"].gate.bar or CONFIDENCE
-    return ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1
+    return 1 + ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1

@@ -119,8 +119,8 @@ def _story(content: Content) -> Iterator[Flowable]:
 def _section(section: Section, body: ParagraphStyle) -> Iterator[Flowable]:
     first: list[Flowable] = [_words(section.title, _style(13, bold=True, before=12, after=4))]
     rest: list[Flowable] = [_words(text, body) for text in section.texts]
-    rest += [flowable for chart in section.charts for flowable in (_words(chart.title, _style(9, bold=True, before=4)), _Chart(chart))]
-    if rest:
+    rest += [KeepTogether([_words(chart.title, _style(9, bold=True, before=4)), _Chart(chart)]) for chart in section.charts]
+    if section.texts:
         first.append(rest.pop(0))
     yield KeepTogether(first)
     yield from rest
@@ -156,7 +156,9 @@ def _table(table: Table) -> Iterator[Flowable]:
 
 
 def _widths(table: Table) -> list[float]:
-    """Each column's share of the page, by its longest cell; states, numbers and short words do not break where there is room, the rest share what is left."""
+    """Each column's share of the page, by its longest cell. States, numbers and short words do not break where there is room; the rest
+    share what is left.
+    """
     whole, letter = A4[0] - 2 * MARGIN, 5.4  # points a letter, in bold
     longest = [max([len(name), *(len(row[i]) for row in table.rows)]) for i, name in enumerate(table.names)]
     whole_words = [all(len(row[i]) <= SHORT and " " not in row[i] for row in table.rows) for i in range(len(longest))]

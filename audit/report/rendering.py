@@ -58,10 +58,10 @@ def render(report: Report, fmt: str, values: frozenset[str], *, width: int = 100
         raise ReportHoldsValue(msg)
     if values:
         blank = replace(report, findings=(_NONE,))
-        ids = (part for f in report.findings for part in (f.run_id, f.trace_id, f.entity, f.source))
-        for each in {fmt, "json"}:  # a table may break a value over two lines; JSON breaks nothing
+        told = {part for f in report.findings for part in (f.run_id, f.trace_id, f.entity, f.source, f.place, f.severity, f.span)}
+        for each in dict.fromkeys((fmt, "json")):  # a table may break a value over two lines; JSON breaks nothing
             text = _text(report, each, width, colour=colour)
-            refuse_values(text, values, beside="\n".join((_text(blank, each, width, colour=colour), *ids)))
+            refuse_values(text, values, beside="\n".join((_text(blank, each, width, colour=colour), *told)))
     if fmt == "pdf":
         from audit.report import pdf  # noqa: PLC0415  # each format's library loads only when that format is asked for
         from audit.report.content import compose  # noqa: PLC0415

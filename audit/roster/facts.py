@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from audit import exits
 from phi_guard.errors import PhiGuardError
 
 
 class RosterError(PhiGuardError):
     """A roster cannot be built, opened or trusted; the message names the file, the reason, and what to do. It holds no value of a row."""
+
+    exit_code = exits.USAGE
 
 
 @dataclass(frozen=True, slots=True)

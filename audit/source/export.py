@@ -65,16 +65,16 @@ class ExportFile:
                 yield from self._rows(_unpacked(self._raw, self._path.suffix))
             except OSError as fault:
                 why = fault.strerror or "it is damaged, or not what its name says"
-                raise SourceError("no_file", f"{self._path}: cannot be read ({why}); name a JSON Lines file") from None
+                raise SourceError("no_file", f"{self._path.name}: cannot be read ({why}); name a JSON Lines file") from None
             except (EOFError, zlib.error, zstandard.ZstdError):
-                raise SourceError("malformed", f"{self._path}: is damaged or cut short; export it again") from None
+                raise SourceError("malformed", f"{self._path.name}: is damaged or cut short; export it again") from None
 
     def _rows(self, lines: io.BufferedIOBase) -> Iterator[Run]:
         self._tally.excluded.clear()
         self._tally.attached = 0
         first = ""
         for number, line in enumerate(iter(lambda: lines.readline(LINE_MAX + 1), b""), 1):
-            at = f"{self._path}:{number}"
+            at = f"{self._path.name}:{number}"
             if len(line) > LINE_MAX:
                 raise SourceError("malformed", f"{at}: has more than {LINE_MAX // 2**20} MiB; this run cannot be audited")
             if not line.strip():

@@ -73,7 +73,7 @@ class ParquetExport:
         """The row groups, file by file. A file is hashed before its first."""
         files = sorted(self._path.rglob("*.parquet")) if self._path.is_dir() else [self._path]
         if not files:
-            raise SourceError("no_file", f"{self._path}: holds no .parquet file; name the export's directory")
+            raise SourceError("no_file", f"{self._path.name}: holds no .parquet file; name the export's directory")
         for path in files:
             try:
                 groups = _open(path).num_row_groups
@@ -98,7 +98,7 @@ class ParquetExport:
                     except _Unreadable as why:
                         bad += 1
                         self._tally.excluded[str(why)] += 1
-                        first = first or f"{path}: row {number} of row group {group + 1} {why}"
+                        first = first or f"{path.name}: row {number} of row group {group + 1} {why}"
                         continue
                     self._tally.attached += bool(run.get("attachments"))
                     yield run
@@ -112,7 +112,7 @@ def _open(path: Path) -> pq.ParquetFile:
     file = pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
     lacking = [name for name in REQUIRED if name not in file.schema_arrow.names]
     if lacking:
-        what = f"{path}: has no column {', '.join(lacking)}; an export that leaves fields out cannot be audited, export all of them"
+        what = f"{path.name}: has no column {', '.join(lacking)}; an export that leaves fields out cannot be audited, export all of them"
         raise SourceError("malformed", what)
     return file
 
@@ -120,8 +120,8 @@ def _open(path: Path) -> pq.ParquetFile:
 def _unusable(path: Path, fault: Exception) -> SourceError:
     """The fault of a file; of what the library says nothing is told, since it may quote the data."""
     if isinstance(fault, OSError) and fault.errno is not None:
-        return SourceError("no_file", f"{path}: cannot be read ({fault.strerror}); name a Parquet file")
-    return SourceError("malformed", f"{path}: is damaged, or no Parquet file ({type(fault).__name__}); export it again")
+        return SourceError("no_file", f"{path.name}: cannot be read ({fault.strerror}); name a Parquet file")
+    return SourceError("malformed", f"{path.name}: is damaged, or no Parquet file ({type(fault).__name__}); export it again")
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | None]:

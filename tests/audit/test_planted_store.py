@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 import stores
 from pypdf import PdfReader
 from scipy.stats import beta
 
+from audit.verification import verify_report
+
 N = 2_000
 LEAKS = {**stores.PLANTS, **stores.MORE}
 FILES = {"json": "r.json", "html": "r.html", "md": "r.md", "pdf": "r.pdf", "sarif": "r.sarif", "junit": "r.xml", "csv": "r.csv"}
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Scanned:
@@ -29,7 +33,7 @@ class Scanned:
         command = [sys.executable, "-m", "audit", "scan", "--from", str(file), "--known-answers", "1", "--seed", "1"]
         command += ["--now", "2026-11-20T12:00:00Z", *outputs]
         environment = {**os.environ, "PHI_AUDIT_DIR": str(audit)}
-        self.done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=170)
+        self.done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=500)
         assert (folder / "r.json").exists(), self.done.stderr
         self.report = json.loads((folder / "r.json").read_text(encoding="utf-8"))
         self.texts = {"stdout": self.done.stdout, "stderr": self.done.stderr}
@@ -113,3 +117,50 @@ def test_the_bound_is_scipys(clean, leaky):
         assert bound["upper"] == pytest.approx(upper, rel=1e-6)
         recall = min(row["at_least"] for row in scanned.report["known_answers"]["rows"])
         assert bound["adjusted"] == pytest.approx(min(1.0, upper / recall), rel=1e-6)
+
+
+def test_a_changed_report_does_not_hold(leaky, tmp_path):
+    """Whatever is changed, taken away or added, however small, is found; and so is a report that was cut."""
+    path = tmp_path / "r.json"
+    places = list(_places(leaky.report, ()))
+    assert len(places) > 400
+    for place in Random(1).sample(places, 60):
+        path.write_text(json.dumps(_changed(copy.deepcopy(leaky.report), place)), encoding="utf-8")
+        assert verify_report(path).faults, place
+    path.write_text(json.dumps(leaky.report), encoding="utf-8")
+    assert not verify_report(path).faults
+    path.write_bytes(path.read_bytes()[:40_000])
+    cut = subprocess.run([sys.executable, "-m", "audit", "verify", str(path)], capture_output=True, text=True, check=False, timeout=100)
+    assert (cut.returncode, cut.stderr) == (4, "")
+    assert "is cut" in cut.stdout
+
+
+def _places(held, place):
+    inner = held.items() if isinstance(held, dict) else enumerate(held) if isinstance(held, list) else ()
+    if place:
+        yield place
+    for name, value in inner:
+        yield from _places(value, (*place, name))
+
+
+def _changed(report, place):
+    """The report with one value changed: a number by one, a text by a letter, a list or a mapping by what it holds."""
+    *above, last = place
+    held = report
+    for name in above:
+        held = held[name]
+    value = held[last]
+    match value:
+        case bool():
+            held[last] = not value
+        case int() | float():
+            held[last] = value + 1
+        case str():
+            held[last] = value + "x"
+        case list():
+            value.append(value[-1] if value else 1)
+        case dict():
+            value["more"] = 1
+        case None:
+            held[last] = 1
+    return report

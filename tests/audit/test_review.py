@@ -228,6 +228,20 @@ def test_two_reviews_join(begin, sample):
     assert [r.file_sha256 for r in outcome.reviewers] == [one.sha256, other.sha256]
 
 
+def test_what_nobody_decided_is_not_looked_at(sample):
+    """The strata count the traces that somebody decided, not those that were drawn; a leak or a doubt counts as leaking."""
+    selection, _ = sample
+    first, second, third = selection.trace_ids[:3]
+    for said, n, leaking in (
+        ({}, 0, 0),
+        ({first: ["clear"]}, 1, 0),
+        ({first: ["clear", "leak"], second: ["unsure"], third: ["clear"]}, 3, 2),
+    ):
+        looked = _looked(selection, said)
+        assert (sum(s.n for s in looked), sum(s.found for s in looked)) == (n, leaking)
+        assert sum(s.population for s in looked) == selection.population
+
+
 def test_misses_and_quarrels_show(begin, sample):
     """One misses four plants and sees a leak where the other is unsure: recall is the weaker one's, leak and doubt count, all is told."""
     selection, _ = sample

@@ -90,7 +90,7 @@ def test_a_damaged_packed_file_is_never_silently_short(tmp_path, suffix, fault):
     path.write_bytes(data)
     with pytest.raises(SourceError) as raised:
         list(ExportFile(path).runs())
-    assert str(path) in str(raised.value)
+    assert path.name in str(raised.value)
     assert raised.value.__cause__ is None
 
 

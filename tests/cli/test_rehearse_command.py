@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,47 @@ def test_a_dead_endpoint_leaves_the_rehearsal_unproven(tmp_path):
     assert any("not delivered" in problem for problem in evidence["problems"])
 
 
+def test_the_account_is_kept_for_the_scan(tmp_path):
+    """The relay's outbox and log, for the owner alone, in one file each; a scan of those traces is held against it, run by run."""
+    script, account, store = tmp_path / "calls.json", tmp_path / "account", Store(tmp_path)
+    script.write_text(json.dumps(ONE_CALL))
+    try:
+        options = ("--script", str(script), "--no-measure", "--keep-account", str(account))
+        done = phi_audit("rehearse", *options, "--endpoint", store.url, "--format", "json", LANGSMITH_API_KEY="k")
+        assert done.returncode == 0, done.stderr
+        sent = {run["id"] for run in store.runs()}
+    finally:
+        store.stop()
+    assert {path.name: path.stat().st_mode & 0o777 for path in account.iterdir()} == {"outbox.sqlite3": 0o600, "relay.log": 0o600}
+    assert account.stat().st_mode & 0o777 == 0o700
+    with closing(sqlite3.connect(f"file:{account / 'outbox.sqlite3'}?mode=ro&immutable=1", uri=True)) as kept:
+        delivered = kept.execute("SELECT sum(n) FROM totals WHERE state = 'delivered'").fetchone()[0]
+        assert kept.execute("SELECT count(*) FROM ops").fetchone() == (0,)
+    assert delivered == json.loads(done.stdout)["spans"]["delivered"] >= len(sent) > 0
+
+
+def test_an_account_that_cannot_be_kept_is_said(tmp_path):
+    """Its directory is a file's child: no traceback, the place, and what to name instead."""
+    script = tmp_path / "calls.json"
+    script.write_text(json.dumps(ONE_CALL))
+    where = script / "account"
+    done = phi_audit(
+        "rehearse",
+        "--script",
+        str(script),
+        "--endpoint",
+        "http://127.0.0.1:9",
+        "--no-measure",
+        "--deliver",
+        "1",
+        "--keep-account",
+        str(where),
+    )
+    assert done.returncode not in {0, 1}
+    assert str(where) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_switch_that_is_off_is_obeyed(tmp_path):
     """Someone rolled back: calls are played, nothing is sent, and the rehearsal says why."""
     assert phi_audit("switch", "off", "--reason", "a test").returncode == 0
@@ -147,6 +190,11 @@ def test_the_demo_shows_the_whole_path_and_says_where_everything_is(tmp_path):
     assert "UNPROVEN" in done.stdout
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert (report["verdict"]["state"], report["findings"]) == ("UNPROVEN", [])
+    states = {gate["name"]: gate["state"] for gate in report["gates"]}
+    assert (states["accounted_for"], states["canaries"]) == ("proven", "proven")
+    assert report["cross_check"]["matched"] == report["cross_check"]["expected"] == report["population"]["runs"] > 0
+    assert {"room_name", "participant_identity", "participant_attribute"} <= set(report["rehearsal"]["canaries"]["by_origin"])
+    assert "What to do next" in done.stdout
     page = (tmp_path / "demo" / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "<svg" in page

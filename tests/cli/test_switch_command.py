@@ -44,7 +44,7 @@ def signed(run, tmp_path, in_force):
     def write(*, findings=(), after=timedelta(minutes=1), policy=in_force, role="approver", sign=True):
         at = (datetime.now(UTC) + after).isoformat(timespec="seconds").replace("+00:00", "Z")
         report = reviewed(kept(findings=findings, made_at=at), "Ada", "Bea")
-        report = replace(report, target=replace(report.target, policy_digest=policy))
+        report = replace(report, target=replace(report.target, policy_digest=policy, until=at))
         if sign:
             key = signing.load_key(home, "cleo")
             report = replace(report, signatures=(signing.sign(report.digest, role, "Cleo", at, key),))
@@ -120,7 +120,7 @@ def test_a_signed_go_made_after_it_turns_it_on(run, signed, tmp_path):
     [
         ({"findings": (finding(1),)}, 1, "NO-GO"),
         ({"after": -timedelta(minutes=1)}, 1, "before the switch went off"),
-        ({"after": timedelta(hours=1)}, 1, "at no time that has been"),
+        ({"after": timedelta(hours=1)}, 4, "at no time that has been"),
         ({"policy": "1" * 16}, 1, "another policy"),
         ({"sign": False}, 4, "no approver"),
         ({"role": "scan"}, 4, "signatures[0]"),

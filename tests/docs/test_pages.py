@@ -60,6 +60,8 @@ def known(words):
         found = command.get_command(context, words[0])
         assert found is not None, f"no command {words[0]!r} under {command.name!r}"
         command, words = found, words[1:]
+        if command.name == "report" and words[:1] != ["diff"]:  # the one that takes a file, or an option of `show`, for its first word
+            command, words = command.get_command(context, "show"), [word for word in words if word != "show"]
     options = {name: each for each in command.params if isinstance(each, click.Option) for name in (*each.opts, *each.secondary_opts)}
     while words:
         word, words = words[0], words[1:]
@@ -200,19 +202,16 @@ def full(page):
 def test_commands_in_fences_would_start(page):
     """click takes them as they stand: every required option and argument is there, and nothing too much."""
     for line in full(page):
-        words = [word for word in strip(line) if word != "..."]
-        command, context = main, click.Context(main, info_name="phi-audit")
-        while isinstance(command, click.Group) and words:
-            name, command, words = command.resolve_command(context, words)
-            context = click.Context(command, info_name=name, parent=context)
-            if isinstance(command, click.Group) and (not words or words[0].startswith("-")):
-                break
+        words = strip(line)
+        command, context = main, main.make_context("phi-audit", list(words), resilient_parsing=True)
         try:
-            command.make_context(context.info_name, list(words), parent=context.parent)
-        except click.exceptions.Exit:
-            pass  # --help, --version
+            while isinstance(command, click.Group) and (rest := [*context._protected_args, *context.args]):  # as click itself goes down
+                name, command, words = command.resolve_command(context, rest)
+                context = command.make_context(name, list(words), parent=click.Context(context.command, info_name=context.info_name))
+        except click.exceptions.NoArgsIsHelpError:
+            continue  # a group alone shows its help
         except click.UsageError as fault:
-            if not re.search(r"does not exist|cannot be (?:read|written)|no such file", fault.message):
+            if not fault.message.endswith("does not exist."):  # a file of the reader's
                 pytest.fail(f"{line}: {fault.message}")
 
 
@@ -266,7 +265,7 @@ def test_bounds_are_computed():
 
 def test_sections_and_formats_are_those_of_a_report():
     """Their titles in order, and every format."""
-    report = document.read((ROOT / "tests" / "audit" / "golden_report.json").read_bytes())
+    report = document.read(ROOT / "tests" / "audit" / "golden_report.json")
     told = [title for title, _ in rows(section("audit.md", "Reading the report"))]
     assert told == [part.title for part in sections.build(report, 5)]
     assert [cell.strip("`") for cell, *_ in rows(section("audit.md", "Formats"))] == list(FORMATS)

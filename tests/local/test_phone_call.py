@@ -90,6 +90,20 @@ def test_a_call_with_two_tools_one_of_which_raises(dialect: Any) -> None:
     assert azure.connections[0].deployment == "dep"
 
 
+def test_a_line_tells_who_rings() -> None:
+    """The room has its name, and in it stands the caller with what a SIP trunk tells; without any of it, the room is empty."""
+
+    async def look() -> tuple[Any, ...]:
+        with job_context(room_name="call-0144", identity="sip_0145", attributes={"sip.phoneNumber": "0146"}) as ctx:
+            ((identity, caller),) = ctx.room.remote_participants.items()
+            told = ctx.room.name, ctx.job.room.name, identity, caller.identity, caller.attributes["sip.phoneNumber"]
+        with job_context() as ctx:
+            assert not ctx.room.remote_participants
+        return told
+
+    assert asyncio.run(look()) == ("call-0144", "call-0144", "sip_0145", "sip_0145", "0146")
+
+
 def test_two_calls_at_once_keep_to_their_scripts() -> None:
     """Each call plays the script of its key, and its outcome tells its own truth."""
     scripts = [

@@ -48,10 +48,16 @@ DEEP: dict[str, object] = {"patient_name": NAME}
 for _ in range(30):
     DEEP = {"notes": DEEP}
 
+LINE = {
+    "room": f"call-{PHONE}-{NAME}",
+    "identity": f"sip_{PHONE.replace(' ', '')}-{MAIL}",
+    "attributes": {"sip.phoneNumber": PHONE, "sip.callerName": NAME, "sip.h.x-record": MRN, NAME: DOB},
+}
 SCRIPT = {
     "calls": [
         {
             "consent": "granted",
+            "line": LINE,
             "turns": [
                 {
                     "user": {"speech_ms": 300, "says": f"I am {NAME}, {PHONE}"},
@@ -79,6 +85,7 @@ SCRIPT = {
         },
         {
             "consent": "refused",
+            "line": LINE,
             "turns": [{"tools": [{"name": "book_appointment", "args": EVERYTHING, "result": "ok"}], "agent": {"speech_ms": 100}}],
         },
     ]
@@ -166,6 +173,8 @@ def test_the_traces_say_what_happened_all_the_same(played):
     failed = {run["name"]: run["error"] for run in runs if run.get("error")}
     assert failed == {"tool.cancel_appointment": "LookupError: tool_raised", "tool.get_opening_hours": "ToolError: tool_raised"}
     assert "tool.unknown" in {run["name"] for run in runs}
+    callers = {run["extra"]["metadata"].get("participant_sid") for run in runs if run["name"] == "voice_session"}
+    assert any(str(caller).startswith("PA_") for caller in callers)  # the caller was seen in the room, by a random id alone
     for trace in traces:
         names = [run["name"] for run in runs if run["trace_id"] == trace]
         for name in ("voice_session", "session.start", "policy.guardrail", "user_turn", "agent_turn", "session.end"):

@@ -77,10 +77,28 @@ def test_a_name_of_an_ordinary_word_is_no_canary(policy):
 
 
 def test_invented_calls_plant_in_every_origin(policy):
-    """Caller's words, arguments, results and exceptions have each a canary of their own, in every six calls."""
+    """Caller's words, arguments, results, exceptions and the line have each a canary of their own, in every six calls."""
     canaries = collect(invent_calls(6, 3), policy)
     assert {"caller", "tool_argument", "tool_result", "exception"} <= {canary.origin for canary in canaries}
+    assert {"room_name", "participant_identity", "participant_attribute"} <= {canary.origin for canary in canaries}
     assert {"patient_name", "phone", "email", "dob", "mrn", "address"} == {canary.kind for canary in canaries}
+
+
+def test_what_the_line_tells_is_planted(policy):
+    """A number within a room's name or an identity without being told; a name where it is told; nothing of what has no number."""
+    line = {
+        "room": "call-+41795550144",
+        "identity": "sip_+41795550145",
+        "attributes": {"sip.callerName": "Amdrouk B", "sip.callID": "SCL_12"},
+    }
+    named = {"origin": "participant_attribute", "kind": "patient_name", "value": "Amdrouk B"}
+    canaries = collect(
+        plan({"calls": [{"turns": [{}], "line": line, "plants": [named]}, {"turns": [{}], "line": {"room": "a-room"}}]}), policy
+    )
+    assert {(canary.value, canary.origin) for canary in canaries} == {
+        ("+41795550144", "room_name"), ("+41795550145", "participant_identity"), ("Amdrouk B", "participant_attribute"),
+    }  # fmt: skip
+    assert count(canaries, [CLEAN, {"extra": {"metadata": {"room": "call-+41795550144"}}}]).by_origin["room_name"] == Share(1, 1)
 
 
 # -- from the microphone to the trace -----------------------------------------------------------------------------------------------------

@@ -257,7 +257,7 @@ def job_context(*, room_name: str = "", identity: str = "", attributes: Mapping[
     room = None
     if room_name or identity or attributes:
         caller = SimpleNamespace(
-            identity=identity, name=identity, kind=rtc.ParticipantKind.PARTICIPANT_KIND_SIP, sid=f"PA_{secrets.token_hex(6)}",
+            identity=identity, name=identity, kind=rtc.ParticipantKind.PARTICIPANT_KIND_SIP, sid=f"PA_c{secrets.token_hex(5)}r",
             attributes=dict(attributes or {}), metadata="", track_publications={},
         )  # fmt: skip
         room = _Line(room_name, caller)
