@@ -43,6 +43,7 @@ class Beside:
         seed_by: who chose the seed, and when.
         custody: who reads, with which keys, at which place of the audit's log.
         reproduce: the command that makes the report again.
+        without: layers of the detectors that were left out: then nothing is proven, whatever comes of it.
         notes: more that a reader must know.
     """
 
@@ -56,6 +57,7 @@ class Beside:
     seed_by: str = "drawn at random"
     custody: Custody = field(default_factory=Custody)
     reproduce: str = ""
+    without: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -101,6 +103,9 @@ def assess(
         return replace(detectors, digest=method[-1].digest)
 
     census = take(source, plan, opened, progress)
+    if beside.without:
+        left_out = f"the detectors were without {', '.join(beside.without)}"
+        census = replace(census, incomplete="; ".join(filter(None, (census.incomplete, left_out))))
     windowed = source.live and plan.since is not None and plan.until is not None
     policy = plan.policy
     applied = apply(census.findings, beside.accepted, now.date())

@@ -163,18 +163,25 @@ def _named(item: Mapping[object, object], names: frozenset[str]) -> bool:
 
 def _held(token: str) -> Literal["AUDIO", "IMAGE", "BINARY"] | None:
     for at in (0, *(joint.end() for joint in _JOINT.finditer(token))):  # a word or a path may stand before it
-        head, rest = _decoded(token[at : at + _HEAD]), len(token) - at
-        for magic, entity in _MAGIC:
-            if head.startswith(magic) and (len(magic) > 2 or rest >= BYTES_MIN):
-                return "AUDIO" if entity == "AUDIO" else "IMAGE"
+        file = _begun(_decoded(token[at : at + _HEAD]), whole=len(token) - at >= BYTES_MIN)
+        if file is not None:
+            return file
     pairs = _HEX.fullmatch(token)
-    if pairs and any(len(magic) > 2 and bytes.fromhex(pairs[1]).startswith(magic) for magic, _ in _MAGIC):
-        return "AUDIO"
+    if pairs and (file := _begun(bytes.fromhex(pairs[1]), whole=False)) is not None:
+        return file
     if len(token) < BYTES_MIN or token.isdecimal():
         return None
     kinds = ["d" if c.isdecimal() else "u" if c.isupper() else "l" for c in token if c.isalnum()]
     turns = sum(a != b for a, b in pairwise(kinds))
     return "BINARY" if turns >= 0.3 * len(kinds) else None
+
+
+def _begun(data: bytes, *, whole: bool) -> Literal["AUDIO", "IMAGE"] | None:
+    """What file begins so; beginnings of two bytes count only where enough follows to be one."""
+    for magic, entity in _MAGIC:
+        if data.startswith(magic) and (whole or len(magic) > 2):
+            return "AUDIO" if entity == "AUDIO" else "IMAGE"
+    return None
 
 
 def _decoded(token: str) -> bytes:

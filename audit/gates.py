@@ -173,6 +173,8 @@ def _one_root(gate: Gate, evidence: Evidence) -> _Answer:
     lacks = evidence.population.incomplete
     bad = lacks.get("root", 0) + lacks.get("one root only", 0) + evidence.population.shared_rooms
     state, measured, why = _against(gate, bad, f"{bad} traces or rooms break it")
+    if state == "failed" and evidence.incomplete and bad == lacks.get("root", 0):  # a root may be what was not read
+        return "unproven", measured, f"{why}; {evidence.incomplete}"
     return _unless_open(evidence, state, measured, why)
 
 
@@ -187,7 +189,10 @@ def _lacking(gate: Gate, evidence: Evidence, lacks: tuple[str, ...], what: str) 
     bad = max(missing.values(), default=0)
     detail = ", ".join(f"{name} missing in {n}" for name, n in missing.items())
     why = f"{detail}" if missing else f"0 of {evidence.population.traces} traces {what}"
-    return _unless_open(evidence, *_against(gate, bad, why))
+    state, measured, why = _against(gate, bad, why)
+    if state == "failed" and evidence.incomplete:  # what is missing may be what was not read
+        return "unproven", measured, f"{why}; {evidence.incomplete}"
+    return _unless_open(evidence, state, measured, why)
 
 
 def _unless_open(evidence: Evidence, state: State, measured: float | None, why: str) -> _Answer:

@@ -60,7 +60,7 @@ def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
         file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as fault:
         raise GatesError(f"{path}: cannot be read ({fault.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         raise GatesError(f"{path}:{mark.line + 1 if mark else 1}: is not YAML; correct it") from None
     except ValidationError as fault:  # a ValueError too

@@ -6,9 +6,9 @@ What a layer finds in a text does not hang on who asks (`audit.detectors`), so i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from audit.memo import LONG
 from phi_guard.detect import Detector, find_many
@@ -83,13 +83,15 @@ def with_layers(detector: Detector, layers: Mapping[str, Detector]) -> Detector:
     """
     if detector.name in layers:
         return layers[detector.name]
-    if not is_dataclass(detector) or isinstance(detector, type):
+    composed: Any = detector
+    if not hasattr(composed, "__dataclass_fields__"):
         return detector
-    changed = {}
-    for field in fields(detector):
+    changed: dict[str, Any] = {}
+    for field in fields(composed):
         held = getattr(detector, field.name)
         if isinstance(held, tuple) and held and all(hasattr(part, "find") for part in held):
             changed[field.name] = tuple(with_layers(part, layers) for part in held)
         elif hasattr(held, "find") and hasattr(held, "name"):
             changed[field.name] = with_layers(held, layers)
-    return replace(detector, **changed)
+    exchanged: Detector = replace(composed, **changed)
+    return exchanged

@@ -224,8 +224,6 @@ ADDED_BY_LANGSMITH: Final[Mapping[str, Check]] = {
     "execution_order": _COUNT,
     "thread_id": UUID,
     "trace_tier": among("shortlived", "longlived"),
-    "app_path": matching(
-        rf"(?:/(?:o|p|r|d|public|projects|datasets|runs)(?:/{_UUID})?){{1,6}}(?:\?trace_id={_UUID}(?:&start_time={_TIME})?)?"
-    ),
+    "app_path": matching(rf"(?:/(?:o|p|r|d|public|projects)(?:/{_UUID})?){{1,6}}(?:\?trace_id={_UUID}(?:&start_time={_TIME})?)?"),
 }
 """What LangSmith adds to a row of its own; an exported file may hold it, a reading source does not select it."""

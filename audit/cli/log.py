@@ -67,7 +67,7 @@ def verify(directory: Path | None, anchor: Path | None, fmt: str) -> None:
 
 @log.command()
 @_directory
-@click.option("--last", type=click.IntRange(min=1), default=50, show_default=True, help="How many entries, the newest.")
+@click.option("--last", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many entries, the newest.")
 @click.option("--event", default="", help="Only entries of this kind, such as signed.")
 @_format
 def show(directory: Path | None, last: int, event: str, fmt: str) -> None:

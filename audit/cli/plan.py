@@ -45,7 +45,7 @@ class Sized(click.ParamType[tuple[str, int]]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"([^=]{1,80})=([1-9][0-9]{0,8})", str(value))
+        match = re.fullmatch(r"([^=]{1,80})=([1-9][0-9]{0,6})", str(value))
         if match is None:
             self.fail("write the stratum's name and how many traces it has, such as bookings=1200", param, ctx)
         return match[1], int(match[2])
@@ -54,7 +54,7 @@ class Sized(click.ParamType[tuple[str, int]]):
 @click.command(epilog="Exit codes: 0 done, 2 usage, 3 the project cannot be read, or reading all of it does not show the rate.")
 @click.option("--max-leak", type=Share(), default="0.1%", show_default=True, help="Leak rate to rule out.")
 @click.option("--confidence", type=Share(), default="95%", show_default=True, help="One-sided.")
-@click.option("--population", type=click.IntRange(min=1), help="How many traces there are.")
+@click.option("--population", type=click.IntRange(1, 10_000_000), help="How many traces there are.")
 @click.option("--project", default="", help="Count the traces of this project instead.")
 @click.option("--since", type=Since(), default="7d", show_default=True, help="With --project: how far back.")
 @click.option("--endpoint", default=ENDPOINT, envvar="LANGSMITH_ENDPOINT", show_envvar=True, show_default=True, help="LangSmith's address.")

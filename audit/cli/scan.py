@@ -261,10 +261,10 @@ def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | Non
         options.seed, seed_by = secrets.randbelow(2**32), "drawn at random before reading"
     else:
         seed_by = "given on the command line before reading"
-    notes = (f"made without the layers {', '.join(options.without)}: no verdict to go by",) if options.without else ()
     return Beside(
         rehearsal, alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
-        _earlier(options.earlier), options.sample, seed_by, custody, options.command(options.seed, options.now or datetime.now(UTC)), notes,
+        _earlier(options.earlier), options.sample, seed_by, custody,
+        options.command(options.seed, options.now or datetime.now(UTC)), options.without,
     )  # fmt: skip
 
 

@@ -66,7 +66,9 @@ def off(reason: str, hold: str, fmt: str, output: Path | None) -> None:
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), envvar="PHI_GUARD_POLICY", show_envvar=True,
               help="Policy in force.  [default: clinic.yaml as shipped]")  # fmt: skip
 @click.option("--env", default="prod", show_default=True, help="Environment whose part of the policy is in force.")
-@click.option("--project", default="", envvar="LANGSMITH_PROJECT", show_envvar=True, help="The report must be of this project.  [default: any]")
+@click.option(
+    "--project", default="", envvar="LANGSMITH_PROJECT", show_envvar=True, help="The report must be of this project.  [default: any]"
+)
 @click.option("--gates", "gates_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Gates in force: the report's bars may not be lower.  [default: gates.yaml as shipped]")  # fmt: skip
 @_format

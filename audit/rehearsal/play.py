@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import tracing
 from audit.evidence import Cost
@@ -21,9 +21,6 @@ from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAg
 from tracing.record import AgentTurn, AnyRecord
 from tracing.recorder import Recorder, Source
 from tracing.turn import AnswerTurn
-
-if TYPE_CHECKING:
-    from livekit.agents import JobContext
 
 GREETING_MS = 300
 IDLE_S = 2.0
@@ -151,7 +148,7 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | Non
     )
 
 
-def _context(planned: PlannedCall) -> AbstractContextManager[JobContext]:
+def _context(planned: PlannedCall) -> AbstractContextManager[Any]:
     line = planned.line
     return job_context(room_name=line.room, identity=line.identity, attributes=line.attributes) if line else job_context()
 

@@ -12,7 +12,7 @@ from audit.gates import Judged
 from audit.report.model import Report
 from audit.statistics import CONFIDENCE
 
-REHEARSED: Final = "phi-audit rehearse --calls 100 --keep-acount account --format json -o rehearsal.json"
+REHEARSED: Final = "phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json"
 _REHEARSAL: Final = ("canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us", "agent_survives")
 
 
@@ -69,7 +69,7 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
         flags.append("--evidence rehearsal.json")
     if "alerts_fire" in left:
         do = "Set off each of the three alerts; write down in alerts.json which fired and which were over (docs/audit.md shows the file)."
-        pass
+        yield Step(("alerts_fire",), do)
     if "alerts_fire" in left or report.alerts:
         flags.append("--evidence alerts.json")
     rest = tuple(left)
@@ -113,4 +113,4 @@ def _scan(report: Report, left: dict[str, Judged], flags: list[str]) -> str:
 def _plants(left: dict[str, Judged]) -> int:
     """The fewest that can show the bar when all are found: the smallest n of which bar**n is below what confidence leaves."""
     bar = left["known_answer_recall"].gate.bar or CONFIDENCE
-    return 1 + ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1
+    return ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1

@@ -77,7 +77,7 @@ def _next(console: Console, report: Report) -> None:
     for n, step in enumerate(steps(report), 1):
         console.print(Padding(Text(f"{n}. {step.do}"), (0, 0, 0, 2)))
         if step.command:  # never broken, so that it can be copied
-            console.print(Text(f"     {step.command}", style="cyan"))
+            console.print(Text(f"     {step.command}", style="cyan"), soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:

@@ -1,4 +1,4 @@
-"""Ways past the scan: what hides a patient's data in places, forms and disguises that look like a trace's own, and what none of it may cost."""
+"""Ways past the scan: a patient's data in places, forms and disguises that look like a trace's own; and what none of it may cost."""
 
 from __future__ import annotations
 
@@ -30,17 +30,22 @@ IN_TEXT = {
     "arrows": f"> {TALK}\n< since when\n> monday",
     "no label": "Hello. I have had a cough since last week. Since when exactly? Since Monday I think. Do you smoke? No I never did. "
     "Then come on Tuesday. All right thank you. Goodbye. See you then. Bye.",
-    "no label and no stop": f"hello {TALK} and since when exactly since monday i think do you smoke no i never did then come on tuesday all right "
-    "thank you goodbye see you then bye and i also wanted to ask about my prescription because it ran out",
+    "no label and no stop": f"hello {TALK} and since when exactly since monday i think do you smoke no i never did then come on "
+    "tuesday all right thank you goodbye see you then bye and i also wanted to ask about my prescription because it ran out",
     "German labels": "Anruferin: ich habe Husten\nPraxis: seit wann\nAnruferin: seit Montag",
 }
 """Texts of a field that the policy lets pass; none holds a word or a number that a detector of names or numbers is asked about as it is."""
 
+ADVICE = (
+    "Do you have a fever? Rest and drink. Call us if it does not get better after three days, or if you find it hard to breathe. "
+    "Get well soon, and thank you for asking our clinic about it today."
+)
 CLEAN = (
-    "Do you have a fever? Rest and drink. Call us if it does not get better after three days, or if you find it hard to breathe. Get well soon, "
-    "and thank you for asking our clinic about it today.",
-    "| day | opens |\n| --- | --- |\n| Monday | 08:00 |", "- rest\n- drink\n- come back on Monday", "** Please note ** we are closed",
-    "2 * 3 * 4", "open 08:00 -- 17:00 ... every day", "Family 👨‍👩‍👧‍👦 clinic 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "see: https://clinic.example/advice", "a - b - c . d . e", "<b>Rest</b>",
+    ADVICE, "| day | opens |\n| --- | --- |\n| Monday | 08:00 |", "- rest\n- drink\n- come back on Monday",
+    "** Please note ** we are closed", "2 * 3 * 4", "open 08:00 -- 17:00 ... every day",
+    "Family \U0001f468\u200d\U0001f469\u200d\U0001f467 clinic",
+    "England \U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "see: https://clinic.example/advice",
+    "a - b - c . d . e", "<b>Rest</b>",
 )  # fmt: skip
 
 IN_PLACE = {
@@ -113,8 +118,10 @@ def test_many_keys_cost_no_hours(policy, detectors, made):
     assert len(asked) < 1_000
 
 
-PIECES = ("a", "a*", ".", "-", "- ", ". ", " \t", "?", "https://", "data:audio/a;", "\n>", "\n     > a", "Q: a\n", "user: ", "*", "x", "1", "<|a", "I hi? ",
-          "- a\n", "\u200b", "⠁", ".- ", "aB3", "%41", "[")  # fmt: skip
+PIECES = (
+    "a", "a*", ".", "-", "- ", ". ", " \t", "?", "https://", "data:audio/a;", "\n>", "\n     > a", "Q: a\n", "user: ", "*", "x", "1", "<|a",
+    "I hi? ", "- a\n", "\u200b", "\u2801", ".- ", "aB3", "%41", "[",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=[ascii(piece) for piece in PIECES])

@@ -58,7 +58,17 @@ def go():
 
 # -- one person as two ---------------------------------------------------------------------------------------------------------------------
 
-SAME = ["ADA BYRON", "Ada  Byron", "AdaByron", " ada byron ", "Ada-Byron", "\u0410da B\u0443ron", "Ada\u200b Byron", "\uff21da Byron", "Àda Byron"]
+SAME = [
+    "ADA BYRON",
+    "Ada  Byron",
+    "AdaByron",
+    " ada byron ",
+    "Ada-Byron",
+    "\u0410da B\u0443ron",
+    "Ada\u200b Byron",
+    "\uff21da Byron",
+    "Àda Byron",
+]
 IDS = ["case", "spaces", "no space", "around", "hyphen", "cyrillic", "invisible", "wide", "accent"]
 
 
@@ -248,7 +258,8 @@ def test_the_command_refuses_them_too(home, tmp_path, monkeypatch, forged):
         gates = tuple(replace(row, gate=replace(row.gate, bar=9.0)) if row.gate.name == "canaries" else row for row in report.gates)
         report = replace(report, gates=gates)
     path = tmp_path / "signed.json"
-    path.write_text(as_json.render(signed(report, home, at=at)), encoding="utf-8")
+    signed_at = (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="seconds")
+    path.write_text(as_json.render(signed(report, home, at=signed_at)), encoding="utf-8")
     if forged == "untrusted":
         signing.untrust(home, "cleo", (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds"))
     done = CliRunner().invoke(main, ["switch", "on", "--reason", "audit said GO", "--report", str(path)])

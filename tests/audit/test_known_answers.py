@@ -168,8 +168,9 @@ def test_the_design_for_59():
     assert recall_at_least(59, 59, 0) == pytest.approx(0.05 ** (1 / 59))
     assert recall_at_least(59, 295, 4) > 0.95 > recall_at_least(59, 295, 5)
     assert misses_allowed(22) == 0  # too few to show 95 % at all
-    with pytest.raises(ValueError, match="no outcome"):
-        recall_at_least(59, 60, 0)
+    for outcome in ((59, 60, 0), (59, 295, 0), (59, 59, 60), (59, 59, -1), (22, 110, 1)):
+        with pytest.raises(ValueError, match="no outcome"):
+            recall_at_least(*outcome)
 
 
 @pytest.mark.parametrize("recall", [0.90, 0.94, 0.95, 0.97, 0.99])

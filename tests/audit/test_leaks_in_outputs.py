@@ -28,7 +28,8 @@ def at(*path, run=3):
 
 PLACES = {
     "id": at("id"), "trace": at("trace_id"), "root's trace": at("trace_id", run=0), "parent": at("parent_run_id"),
-    "order": at("dotted_order"), "name": at("name", run=5), "type": at("run_type"), "start": at("start_time"), "project": at("session_name"),
+    "order": at("dotted_order"), "name": at("name", run=5), "type": at("run_type"), "start": at("start_time"),
+    "project": at("session_name"),
     "error": at("error"), "tags": at("tags"), "events": at("events"), "column": at(f"{MARK}_column"), "input": at("inputs", "x"),
     "key": at("inputs", MARK), "env": at("extra", "metadata", "env"), "version": at("extra", "metadata", "agent_version", run=0),
     "room": at("extra", "metadata", "room_sid", run=0), "reason": at("extra", "metadata", "reason", run=6),
@@ -87,10 +88,12 @@ def test_the_search_itself_finds(run, made, tmp_path):
     assert holding(tmp_path, done) == []
     (tmp_path / "made" / "home" / "left.txt").write_text(f"of {MARK.upper()}")
     assert holding(tmp_path, done) == ["made/home/left.txt"]
-    assert holding(tmp_path, done, "switch is off") == ["stderr"]
+    assert "made/report.txt" in holding(tmp_path, done, "unproven")
 
 
-@pytest.mark.parametrize("content", [f'{{"id": "{MARK}', f'"{MARK}"', f"{MARK}\x00\xff", f'[{{"{MARK}": 1}}]'], ids=["cut", "text", "bytes", "list"])
+@pytest.mark.parametrize(
+    "content", [f'{{"id": "{MARK}', f'"{MARK}"', f"{MARK}\x00\xff", f'[{{"{MARK}": 1}}]'], ids=["cut", "text", "bytes", "list"]
+)
 def test_a_file_that_is_no_export_is_not_quoted(run, tmp_path, content):
     """However it is broken, the fault names the line and not what stands there."""
     path = tmp_path / "export.jsonl"
@@ -105,7 +108,8 @@ def test_a_file_that_is_no_export_is_not_quoted(run, tmp_path, content):
     "args",
     [
         ("verify",), ("report", "show"), ("report", "diff", "."), ("purge",), ("incident", "open", "--report"), ("baseline", "show"),
-        ("review", "--reviewer", "A", "--from", "x.jsonl", "-o", "r.json"), ("roster", "show"), ("switch", "on", "--reason", "r", "--report"),
+        ("review", "--reviewer", "A", "--from", "x.jsonl", "-o", "r.json"), ("roster", "show"),
+        ("switch", "on", "--reason", "r", "--report"),
         ("scan", "--from", "x.jsonl", "--gates"), ("scan", "--from", "x.jsonl", "--evidence"), ("scan", "--from", "x.jsonl", "--baseline"),
         ("scan", "--from", "x.jsonl", "--earlier"), ("scan", "--from", "x.jsonl", "--policy"), ("scan", "--from", "x.jsonl", "--roster"),
     ],
@@ -113,11 +117,15 @@ def test_a_file_that_is_no_export_is_not_quoted(run, tmp_path, content):
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["report", "cut", "yaml", "deep", "number"])
 def test_a_file_that_somebody_else_wrote_is_not_quoted(run, tmp_path, args, kind):
-    """Any command, any file: told in words, with one of the exit codes, and with nothing that stands in it."""
+    """Any command, any file: told in words, with one of the exit codes, and with nothing that stands in it.
+
+    A file of settings has its unknown keys named, since people write them; its values are not.
+    """
+    key = "strange" if {"--gates", "--policy", "--baseline"} & set(args) else MARK
     content = {
-        "report": json.dumps({"schema": "phi-audit.report/2", MARK: [MARK], "gates": [{"name": MARK}], "verdict": {"state": MARK}}),
+        "report": json.dumps({"schema": "phi-audit.report/2", key: [MARK], "gates": [{"name": MARK}], "verdict": {"state": MARK}}),
         "cut": f'{{"schema": "phi-audit.report/2", "a": "{MARK}',
-        "yaml": f"version: 1\n{MARK}: {{{MARK}: [{MARK}]}}\n",
+        "yaml": f"version: 1\n{key}: {{{key}: [{MARK}]}}\n",
         "deep": "[" * 50_000,
         "number": f'{{"schema": "phi-audit.report/2", "n": {"9" * 6000}}}',
     }[kind]

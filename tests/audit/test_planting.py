@@ -99,13 +99,14 @@ def planted(policy, made):
     return plant
 
 
-def test_structural_plants_go_everywhere(planted):
+def test_structural_plants_go_everywhere(planted, made):
     """Each place in turn, and asked of the scanner without naming."""
     plants, named, bare = planted("phone", "structural", len(PLACES))
     assert named == []
     copies = bare[-len(PLACES) :]
     assert all(plant.text in str(run) or plant.text in str(run).replace("\\", "") or "audio_ms" in str(run)
                for plant, run in zip(plants, copies, strict=True))  # fmt: skip
+    assert {run["id"] for run in copies} <= {run["id"] for run in made.call()}
     touched = ["name", "tags", "error", "events", "attachments", "extra", "inputs", "outputs"]
     assert {key for run, base in zip(copies, bare, strict=False) for key in touched if run.get(key) != base.get(key)} == set(touched)
 

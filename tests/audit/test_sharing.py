@@ -89,7 +89,7 @@ def test_the_gate_s_own_layers_are_shared():
     """In the audit's detectors the gate's part is composed as the gate's, of the layers that the audit asks too."""
     real = open_detectors().strict.__self__
     gate, own = real.parts
-    shared = {part.inner.name: part.inner for part in own.inner.parts}
+    shared = {part.inner.name: part.inner for part in own.inner.inner.parts}
     assert set(shared) == set(CERTAIN)
     asked = gate.inner.inner.inner
     assert {layer.name: layer for layer in (*asked.first.parts, *asked.others) if layer.name in shared} == shared
@@ -101,8 +101,8 @@ def test_nothing_that_is_found_hangs_on_it():
     real = open_detectors().strict.__self__
     _, own = real.parts
     loaded = layers("strict")
-    certain = UnionDetector("audit", tuple(replace(part, inner=loaded[part.name]) for part in own.inner.parts))
-    apart = UnionDetector("audit", (open_detector("strict"), NormalisingDetector(certain)))
+    certain = UnionDetector("audit", tuple(replace(part, inner=loaded[part.name]) for part in own.inner.inner.parts))
+    apart = UnionDetector("audit", (open_detector("strict"), BoundedDetector(NormalisingDetector(certain))))
     expected = [apart.find(text) for text in TEXTS]
     assert real.find_many(TEXTS) == expected
     assert [real.find(text) for text in reversed(TEXTS)] == expected[::-1]

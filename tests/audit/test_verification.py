@@ -338,9 +338,7 @@ def test_a_reviewer_who_approves_is_told(home, tmp_path):
     """It may be allowed; it is never hidden."""
     report = reviewed(kept(), "Cleo", "Ben")
     found = check(write(tmp_path / "r.json", signed(report, home)), home)
-    assert found.faults == (
-        "r.json: signatures: a reviewer approved it, and no reason is given (phi-audit sign --allow-self --statement)",
-    )
+    assert found.faults == ("r.json: signatures: a reviewer approved it, and no reason is given (phi-audit sign --allow-self --statement)",)
     key = signing.load_key(home, "cleo")
     reasoned = signing.sign(report.digest, "approver", "Cleo", "2026-11-20T13:00:00+00:00", key, "the clinic has one officer")
     found = check(write(tmp_path / "r.json", replace(report, signatures=(reasoned,))), home)

@@ -26,7 +26,7 @@ FRAMES = (b"\xff\xfb", b"\xff\xf1")
 def test_files_by_their_first_bytes(entity, magic):
     """However short, and cut wherever it is cut."""
     whole = b64(magic + b"\xff\xfe" * 12)
-    for text in (whole, whole.rstrip("=")[:21], base64.urlsafe_b64encode(magic + b"\xff" * 24).decode()):
+    for text in ((magic + bytes(12)).hex(), whole, whole.rstrip("=")[:21], base64.urlsafe_b64encode(magic + b"\xff" * 24).decode()):
         assert [form.entity for form in forms(f"see {text} now")] == [entity]
     assert forms(f"see {whole} now") == [Form(entity, 4, 4 + len(whole))]
     for before in ("gpt-", "calls/17/", "see_this_", "a+"):
@@ -74,6 +74,8 @@ def test_conversations():
     assert not is_transcript([{"role": "admin"}, {"content": "hi"}])
     assert not is_transcript({"status": "ok"})
     assert not is_transcript("role content")
+    assert forms("Patient: fever since Monday") == []
+    assert [form.entity for form in forms("Patient: a fever\nDoctor: since when")] == ["TRANSCRIPT"]
 
 
 @pytest.mark.parametrize(

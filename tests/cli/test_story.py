@@ -71,7 +71,8 @@ class Clinic:
         minutes = int((datetime.now(UTC) - midnight).total_seconds()) // 60  # the account begins with its day, the window after that
         self.audit(
             "scan", "--project", PROJECT, "--since", f"{max(1, min(60, minutes))}m", "--env", "dev", "--gates", "gates.yaml",
-            "--known-answers", 5, "--seed", 3, "--account", "account", "--evidence", "rehearsal.json", "--evidence", "alerts.json", *args, expect=expect,
+            "--known-answers", 5, "--seed", 3, "--account", "account",
+            "--evidence", "rehearsal.json", "--evidence", "alerts.json", *args, expect=expect,
         )  # fmt: skip
         return self.held(str(args[args.index("--json") + 1]))
 
@@ -209,7 +210,7 @@ def sign(clinic, source, name, role, output, *more, expect=0):
 
 
 def release(clinic, *more, expect):
-    return clinic.audit("switch", "on", "--reason", "the audit says GO", "--env", "dev", *more, expect=expect)
+    return clinic.audit("switch", "on", "--reason", "the audit says GO", "--env", "dev", "--gates", "gates.yaml", *more, expect=expect)
 
 
 def test_a_leak_from_found_to_released(clinic):

@@ -16,6 +16,7 @@ from audit.cli import main
 from audit.incident_clocks import clocks
 from audit.plan import plan
 from audit.report import FORMATS, document, sections
+from audit.report.model import SCHEMA
 from audit.statistics import upper_bound
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +201,7 @@ def full(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_fences_would_start(page):
-    """click takes them as they stand: every required option and argument is there, and nothing too much."""
+    """They parse as they stand: every required option and argument is there, and nothing too much."""
     for line in full(page):
         words = strip(line)
         command, context = main, main.make_context("phi-audit", list(words), resilient_parsing=True)
@@ -269,6 +270,7 @@ def test_sections_and_formats_are_those_of_a_report():
     told = [title for title, _ in rows(section("audit.md", "Reading the report"))]
     assert told == [part.title for part in sections.build(report, 5)]
     assert [cell.strip("`") for cell, *_ in rows(section("audit.md", "Formats"))] == list(FORMATS)
+    assert f"schema `{SCHEMA}`" in section("audit.md", "Formats")
 
 
 def test_clocks_are_those_that_run():
@@ -280,4 +282,4 @@ def test_clocks_are_those_that_run():
 def test_variables_of_the_audit_are_all_told():
     """None more, none less."""
     used = {name for path in (ROOT / "audit").rglob("*.py") for name in re.findall(r'"(PHI_AUDIT_[A-Z_]+)"', path.read_text("utf-8"))}
-    assert {name for name in re.findall(r"PHI_AUDIT_[A-Z_]+", section("audit.md", "Environment"))} == used
+    assert set(re.findall(r"PHI_AUDIT_[A-Z_]+", section("audit.md", "Environment"))) == used
