@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -27,6 +27,7 @@ def of_the_base(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarr
     return (numbers * scales).reshape(outputs, inputs).T
 
 
+@settings(deadline=None)
 @given(WEIGHTS)
 def test_a_weight_comes_back_within_one_step_of_its_block(weight: np.ndarray) -> None:
     numbers, scales = blocks(weight)
@@ -38,6 +39,7 @@ def test_a_weight_comes_back_within_one_step_of_its_block(weight: np.ndarray) ->
     assert (np.abs(restored(weight) - weight) <= steps * 1.001).all()
 
 
+@settings(deadline=None)
 @given(WEIGHTS)
 def test_a_row_comes_back_within_one_step_of_its_own(table: np.ndarray) -> None:
     numbers, scales = rows(table)

@@ -194,8 +194,8 @@ def test_every_detection_lies_in_the_text_in_order_and_holds_a_word(text):
     assert all(a.end <= b.start for a, b in pairwise(detections))
     assert all(any(char.isalpha() for char in text[d.start : d.end]) for d in detections)
     assert DETECTOR.find_many([text, "", text]) == [detections, (), detections]
-    if is_harmless_text(text):
-        assert detections == ()
+    if is_harmless_text(text):  # a whole field that is one capital word may be a name's; no word of it is unknown
+        assert {d.source for d in detections} <= {"vocabulary.doubtful"}
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=12), st.sampled_from([" called about a refill", " hurts", ""]))
