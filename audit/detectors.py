@@ -72,11 +72,11 @@ def open_detectors(*, roster: Find | None = None, without: Iterable[str] = (), d
         DetectorUnavailable: a piece is not installed.
     """
     from audit.sharing import RememberingDetector, with_layers  # noqa: PLC0415  # loads the detectors' libraries
-    from phi_guard.detect import NormalisingDetector, PatternDetector, SkimmingDetector, UnionDetector, open_detector  # noqa: PLC0415
+    from phi_guard.detect import NormalisingDetector, PatternDetector, UnionDetector, open_detector  # noqa: PLC0415
     from phi_guard.detect.bounded import BoundedDetector  # noqa: PLC0415
     from phi_guard.detect.profiles import layers  # noqa: PLC0415  # spaCy and Presidio load with the first run
     from phi_guard.detect.vetted import VettedDetector  # noqa: PLC0415
-    from phi_guard.detect.vocabulary import certain_words, is_harmless_text  # noqa: PLC0415
+    from phi_guard.detect.vocabulary import certain_words  # noqa: PLC0415
 
     left_out = frozenset(without)
     close = {name: layer for name, layer in layers("strict").items() if name not in left_out}
@@ -88,10 +88,7 @@ def open_detectors(*, roster: Find | None = None, without: Iterable[str] = (), d
         return BoundedDetector(NormalisingDetector(UnionDetector(name, tuple(layers))))
 
     shared: dict[str, Detector] = {name: RememberingDetector(layer) for name, layer in close.items()}
-    telling: dict[str, Detector] = {name: _Telling(shared[name]) for name in CERTAIN if name in shared}
-    if "vocabulary" in telling:  # a field that is one certain word, as "Ready", is no name, and the gate lets it pass
-        telling["vocabulary"] = SkimmingDetector(telling["vocabulary"], is_harmless_text)
-    certain = list(telling.values())
+    certain: list[Detector] = [_Telling(shared[name]) for name in CERTAIN if name in shared]
     if left_out:
         # The gate's own order of asking needs all its layers; what is left is asked one by one.
         certain += [layer for name, layer in shared.items() if name not in CERTAIN]

@@ -129,9 +129,3 @@ def test_another_model_or_list_is_another_method(policy, monkeypatch, tmp_path):
     monkeypatch.setattr("phi_guard.detect.minilm.DIGESTS", {"model.onnx": "0" * 64})
     assert describe(policy).digest != describe(policy, files=[file]).digest
     assert next(p.sha256 for p in describe(policy).pieces if p.name == "minilm, finding") == "0" * 64
-
-
-@pytest.mark.parametrize("text", ["Ready", "Perfect", "True", "TRUE story"])
-def test_a_field_of_certain_words_is_clean_to_the_audit_as_to_the_gate(text):
-    """What the gate lets pass as settled must not be a leak when it is read back."""
-    assert not open_detectors().strict(text)
