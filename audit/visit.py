@@ -204,7 +204,7 @@ class Visit:
             if not _apart(d.start, d.end, told):
                 continue
             if d.end - d.start == 1 and text[d.start].isalpha():
-                # The gate judged the text before it cut it; a lone letter beside the cut looks like an initial to a network.
+                # A lone letter names nobody; and beside a cut, which the gate made after it had judged, it looks like an initial.
                 self._add(text[d.start], path, "text", d.entity, d.start, d.source, "low")
                 continue
             self._add(text[d.start : d.end], path, "text", d.entity, d.start, d.source)

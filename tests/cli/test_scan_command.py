@@ -30,6 +30,15 @@ def test_clean_export_is_unproven_without_evidence(phi_audit, exported):
     assert {g["name"]: g["state"] for g in report["gates"]}["phi_findings"] == "proven"
 
 
+def test_a_scan_without_a_layer_proves_nothing(phi_audit, exported):
+    """Whatever it finds or does not find, no gate of the census is proven, and the report says why."""
+    done = phi_audit("scan", "--from", exported(), "--known-answers", 0, "--without", "minilm", "--format", "json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["verdict"]["state"]) == (3, "UNPROVEN")
+    assert "without minilm" in report["incomplete"]
+    assert {g["name"]: g["state"] for g in report["gates"]}["phi_findings"] == "unproven"
+
+
 def test_a_leak_is_no_go_and_turns_the_switch_off(phi_audit, exported, tmp_path):
     """A finding is exit 1; with --enforce the switch is off after it; no value is on any stream or in any file."""
     switch = tmp_path / "switch.json"
