@@ -16,7 +16,8 @@ from phi_guard.errors import PhiGuardError
 from phi_guard.runtime import keep_private, runtime_dir, state_dir, where_state_is
 
 FINGERPRINT: Final = "fingerprint.key"
-_BYTES: Final = 32
+BYTES: Final = 32
+"""Of a key."""
 
 
 class KeyFileError(PhiGuardError):
@@ -40,27 +41,47 @@ def fingerprint_key(directory: Path) -> bytes:
         KeyFileError: it cannot be read or made, or is none.
         RuntimeDirectoryError: it is a link or belongs to another user.
     """
-    path = directory / FINGERPRINT
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        pass
-    except OSError as fault:
-        msg = f"{path}: cannot be made ({fault.strerror}); check the directory, its owner and the space left"
-        raise KeyFileError(msg) from None
-    else:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_BYTES))
-    keep_private(directory, [FINGERPRINT])
+    return key_file(directory, FINGERPRINT, "restore it, or remove it and accept findings anew")
+
+
+def key_file(directory: Path, name: str, advice: str, *, make: bool = True) -> bytes:
+    """A key of 32 random bytes in a file of its own, mode 0600.
+
+    Args:
+        directory: where it is.
+        name: of its file.
+        advice: what to do where it is lost or broken.
+        make: whether one that is not there yet is made.
+
+    Raises:
+        KeyFileError: it cannot be read or made, or is none.
+        RuntimeDirectoryError: it is a link or belongs to another user.
+    """
+    path = directory / name
+    if make:
+        _make(path)
+    keep_private(directory, [name])
     try:
         key = path.read_bytes()
     except OSError as fault:
-        msg = f"{path}: cannot be read ({fault.strerror}); restore it, or remove it and accept findings anew"
+        msg = f"{path}: cannot be read ({fault.strerror}); {advice}"
         raise KeyFileError(msg) from None
-    if len(key) != _BYTES:
-        msg = f"{path}: is no key of {_BYTES} bytes; restore it, or remove it and accept findings anew"
+    if len(key) != BYTES:
+        msg = f"{path}: is no key of {BYTES} bytes; {advice}"
         raise KeyFileError(msg)
     return key
+
+
+def _make(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    except OSError as fault:
+        msg = f"{path}: cannot be made ({fault.strerror}); check the directory, its owner and the space left"
+        raise KeyFileError(msg) from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(BYTES))
 
 
 def key_id(key: bytes) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import Final
 
-from audit.keys import KeyFileError
-from phi_guard.runtime import keep_private
+from audit.keys import key_file
 
 ROSTER: Final = "roster.key"
 """Its file in `audit.keys.audit_dir`."""
-BYTES: Final = 32
 
 
 def roster_key(directory: Path, name: str = ROSTER, *, make: bool = True) -> bytes:
@@ -27,28 +23,4 @@ def roster_key(directory: Path, name: str = ROSTER, *, make: bool = True) -> byt
         KeyFileError: it cannot be read or made, or is none.
         RuntimeDirectoryError: it is a link or belongs to another user.
     """
-    path = directory / name
-    if make:
-        _make(path)
-    keep_private(directory, [name])
-    try:
-        key = path.read_bytes()
-    except OSError as fault:
-        msg = f"{path}: cannot be read ({fault.strerror}); restore it or name it with --key, or build the roster again with a new one"
-        raise KeyFileError(msg) from None
-    if len(key) != BYTES:
-        msg = f"{path}: is no key of {BYTES} bytes; restore it, or remove it and build the roster again"
-        raise KeyFileError(msg)
-    return key
-
-
-def _make(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return
-    except OSError as fault:
-        msg = f"{path}: cannot be made ({fault.strerror}); check the directory, its owner and the space left"
-        raise KeyFileError(msg) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(secrets.token_bytes(BYTES))
+    return key_file(directory, name, "restore it or name it with --key, or build the roster again with a new one", make=make)
