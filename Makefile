@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check
+.PHONY: demo test search check
 
 .venv: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
@@ -18,6 +18,10 @@ demo: .venv
 test: .venv
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone"
 	$(BIN)/python -m pytest -m alone
+
+# The property tests with examples drawn anew: `make test` draws the same ones each time.
+search: .venv
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone" --hypothesis-profile=search
 
 check: .venv
 	$(BIN)/ruff check .

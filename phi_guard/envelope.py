@@ -43,7 +43,7 @@ UUID: Final = Pattern(_UUID)
 INSTANT: Final = Pattern(_INSTANT)
 _STEP: Final = f"[0-9]{{8}}T[0-9]{{12}}Z{_UUID}"
 DOTTED_ORDER: Final = re.compile(rf"{_STEP}(?:\.{_STEP}){{0,3}}")
-_NAME: Final = r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]*(?:[._+-][A-Za-z0-9]+){0,8}"
+_NAME: Final = r"(?!.*[0-9]{5})[A-Za-z][A-Za-z0-9]{0,39}(?:[._+-][A-Za-z0-9]{1,40}){0,8}"
 _PROJECT: Final = Pattern(_NAME)  # the relay's own setting; no long run of digits fits
 # Six digits, and those of one date since 2010, such as in gpt-4o-realtime-preview-2024-12-17.
 _FEW_DIGITS: Final = (

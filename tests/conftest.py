@@ -9,9 +9,16 @@ from pathlib import Path
 
 import fakes
 import pytest
+from hypothesis import settings
 
 _OURS = ("LANG", "LIVEKIT", "AZURE", "OPENAI", "PHI_GUARD", "SLACK", "OTEL", "NO_COLOR", "FORCE_COLOR")
 _real_connect = socket.socket.connect
+
+
+# Every run draws the same examples, so that what passed passes again; `make search` draws new ones, and prints what it finds.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 
 # A shell that runs us in the background has Ctrl-C ignored, and what is ignored stays so in every process a test starts.
