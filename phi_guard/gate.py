@@ -16,6 +16,7 @@ import msgspec
 from phi_guard import envelope
 from phi_guard.detect.detector import Detector
 from phi_guard.errors import DetectorUnavailable, SealBroken
+from phi_guard.facts import ALERTS, ROWS, clear_facts
 from phi_guard.known_values import KnownValues
 from phi_guard.model import _MINT, Cleared, Note, Outcome, Payload, Withheld
 from phi_guard.policy.compiled import Policy
@@ -24,6 +25,9 @@ from phi_guard.redact import plain, redact_tool
 REASONS: Final = envelope.REASONS
 """Why content can be withheld."""
 KINDS: Final = frozenset({"tool", "span", "span_update"})
+"""What holds content, or stands around it."""
+FLAT: Final = {"alert": ALERTS, "row": ROWS}
+"""What holds closed facts alone, so that no detector has to look, and the names it may have."""
 VOID: Final = "void"
 """The kind of a skeleton for which not even a name could be cleared; sinks do not send it."""
 NOTES_MAX: Final = 100
@@ -74,6 +78,8 @@ class Gate:
         reason = "gate_fault"
         try:
             payload = _taken(payload)
+            if self._policy is not None and payload.kind in FLAT:
+                return self._clear_flat(payload, self._policy)
             if self._policy is None or self._detector is None:
                 reason = self._shut
             elif payload.kind == "tool":
@@ -142,6 +148,12 @@ class Gate:
             notes += redaction.notes
         return self._mint(payload.kind, name, frame, tuple(notes))
 
+    def _clear_flat(self, payload: Payload, policy: Policy) -> Outcome:
+        if payload.name not in FLAT[payload.kind]:
+            return Withheld("bad_envelope", self._skeleton(payload, "bad_envelope"))
+        facts, notes = clear_facts(payload.kind, payload.data, policy)
+        return self._mint(payload.kind, payload.name, facts, tuple(notes))
+
     def _known_values(self, trace_id: str) -> KnownValues:
         with self._lock:
             known = self._known.setdefault(trace_id, KnownValues())
@@ -184,6 +196,9 @@ def _taken(payload: Payload) -> Payload:
     content stay as they are: the walk takes its own copy. An unknown key's name is not kept.
     """
     kind, name, data = str.__str__(payload.kind), str.__str__(payload.name), payload.data
+    if kind in FLAT:
+        flat = plain(dict(data))
+        return Payload(kind, name, flat if isinstance(flat, dict) else {})
     taken: dict[str, object] = {key: data[key] for key in ("inputs", "outputs") if key in data}
     if kind != "tool":
         taken |= {key: plain(value) for key in _AROUND if (value := data.get(key)) is not None}

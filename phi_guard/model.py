@@ -20,9 +20,10 @@ class Payload:
     """Something that wants to leave.
 
     Args:
-        kind: ``tool`` (``data`` is ``{"inputs": ..., "outputs": ...}``), ``span`` (a whole run to create) or
-            ``span_update`` (the same run, to be updated).
-        name: the span's name, such as ``tool.book_appointment``.
+        kind: ``tool`` (``data`` is ``{"inputs": ..., "outputs": ...}``), ``span`` (a whole run to create), ``span_update`` (the same run,
+            to be updated), ``alert`` or ``row`` (flat facts: `phi_guard.facts`).
+        name: the span's name, such as ``tool.book_appointment``; the alert's, such as ``error_rate``; of a row ``call``,
+            ``turn`` or ``tool``.
         data: the raw content. It is never changed.
     """
 
