@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from phi_guard.errors import PhiGuardError
-from phi_guard.switch import LEAK, FileSwitch, default_path
+from phi_guard.switch import LEAK, open_switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Contained:
 def contain(report_digest: str, now: datetime, *, log: Path | None = None, cause: str = "NO-GO") -> Contained:
     """Turn telemetry's switch off and hold it for a leak; doing it again changes nothing. Never raises.
 
-    A switch that cannot be written is removed, which is off too. Where even that fails, ``off`` is False and ``fault`` says so.
+    A file that cannot be written is removed, which is off too. Where even that fails, ``off`` is False and ``fault`` says so.
 
     Args:
         report_digest: of the report that found the leak.
@@ -50,7 +50,7 @@ def contain(report_digest: str, now: datetime, *, log: Path | None = None, cause
     fault = ""
     already, switch = False, None
     try:
-        switch = FileSwitch(default_path())
+        switch = open_switch()
         before = switch.state()
         already = not before.on and before.hold == LEAK  # any other hold is raised to this one
         if not already:
@@ -60,7 +60,7 @@ def contain(report_digest: str, now: datetime, *, log: Path | None = None, cause
     took_ms = (time.perf_counter() - began) * 1000
     state = switch.state() if switch is not None else None
     if state is not None and not state.on and not state.hold and not fault:
-        fault = "the switch could not be written and was removed: it is off, and nothing holds it"
+        fault = "the switch could not be written: it is off, and nothing holds it"
     off, hold = state is not None and not state.on, state.hold if state is not None else ""
     facts: dict[str, str | int] = {
         "report": report_digest,

@@ -6,6 +6,7 @@ So no detector has to look at them: what does not fit its shape is not sent, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from phi_guard import envelope
@@ -21,10 +22,21 @@ ROWS: Final = frozenset({"call", "turn", "tool"})
 TRACES_MAX: Final = 5
 """Traces that an alert names."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """A project's name of at most eight digits: a telephone number with its area has more, and many people read an alert."""
+
+    listed: bool = False
+
+    def fits(self, value: object) -> bool:
+        return envelope.RUN["session_name"].fits(value) and sum(map(str.isdigit, str(value))) <= 8
+
+
 _COUNT: Final = Number(0, 1_000_000_000)
 _MS: Final = Number(0, 864_000_000)
 _ENV: Final = envelope.METADATA["env"]
-_PROJECT: Final = envelope.RUN["session_name"]
+_PROJECT: Final = _Project()
 _ERROR: Final = OneOf(frozenset(f"{kind}: {code}" for kind in envelope.ERROR_TYPES for code in envelope.ERROR_MESSAGES))
 _HEX64: Final = Pattern("[0-9a-f]{64}")
 
@@ -34,8 +46,7 @@ ALERT: Final[Mapping[str, Shape]] = {
     "severity": OneOf(frozenset({"info", "warning", "critical"})),
     "env": _ENV,
     "project": _PROJECT,
-    "value": Number(0, 1_000_000_000),
-    "threshold": Number(0, 1_000_000_000),
+    **dict.fromkeys(("value", "worst", "threshold"), Number(0, 1_000_000_000)),
     "unit": OneOf(frozenset({"per_cent", "ms", "usd", "count"})),
     "n": _COUNT,
     "bad": _COUNT,
@@ -44,12 +55,13 @@ ALERT: Final[Mapping[str, Shape]] = {
     "at": envelope.INSTANT,
     "key": Pattern("[0-9a-f]{16,64}"),
     "report": _HEX64,
-    "rehearsal": Flag(),
+    **dict.fromkeys(("late", "flapping", "rehearsal"), Flag()),
 }
 """An alert's facts. Two more are judged apart: ``tool`` (of the policy's own) and ``trace_ids`` (at most `TRACES_MAX` ids).
 
-``n`` is what the value rests on (calls, turns, uses), ``bad`` how many of them count against it; ``key`` is the same from firing to
-resolved.
+``n`` is what the value rests on (calls, turns, uses), ``bad`` how many of them count against it; ``worst`` is the worst value of the
+episode; ``key`` is the same from firing to resolved; ``late`` says that traces which came late changed a window already judged,
+``flapping`` that the alert changed so often that it is held until it is calm.
 """
 
 _COUNTS: Final = """

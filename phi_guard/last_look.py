@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from phi_guard import envelope
 from phi_guard.detect.patterns import RULES, PatternDetector
 from phi_guard.errors import LeakSeen, PhiGuardError
-from phi_guard.policy.compiled import Shape
+from phi_guard.policy.compiled import Pattern, Shape
 
 NEVER: Final = frozenset(
     {
@@ -39,9 +39,15 @@ _HEAD: Final = re.compile(
 _FORM: Final = re.compile(r"multipart/form-data; boundary=([0-9a-f]{32})")
 _SECRET: Final = frozenset({"x-api-key", "content-length", "content-type"})
 """Headers that are not read as text: our own key, and two that are checked by themselves."""
+_SIGNED: Final = re.compile(r"t=[0-9]{1,12},v1=[0-9a-f]{64}")
+"""The value of a signature header; another value is read."""
+_JSON_TYPE: Final = re.compile(r"application/json(?:; ?charset=utf-8)?", re.IGNORECASE)
+_ID_IN_TEXT: Final = re.compile(rf"(?<![0-9A-Za-z-])(?:{_UUID.decode()}|[0-9a-f]{{64}})(?![0-9A-Za-z-])")
 
 _SAFE_MIN: Final = 6
 """Digits of a safe text without an @: with fewer it could only hide a part of somebody's number."""
+SIGNATURE: Final = "phi-guard-signature"
+"""The header that signs a webhook's body, in small letters."""
 _YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}")
 """All that 45 CFR 164.514(b)(2)(i)(C) leaves of a date of birth may leave."""
 _UNPACKED_MAX: Final = 100_000
@@ -66,9 +72,9 @@ class Request:
     """What is about to leave.
 
     Args:
-        url: where to, as it goes out.
+        url: where to, as it goes out; scheme and host alone where the rest is a secret of ours.
         headers: as they go out.
-        body: as it goes out.
+        body: as it goes out: a multipart as LangSmith's client makes it, or one JSON value.
     """
 
     url: str
@@ -178,14 +184,22 @@ def _around(request: Request) -> Iterator[str]:
         if low == "content-length" and value != str(len(request.body)):
             msg = "the length announced is not the body's"
             raise LookFailed(msg)
-        yield name if low in _SECRET else f"{name}: {value!s}"
+        ours = low in _SECRET or (low == SIGNATURE and _SIGNED.fullmatch(str(value)))
+        yield name if ours else f"{name}: {value!s}"
 
 
 def _parts(request: Request) -> Iterator[tuple[str, str, bytes]]:
-    """``(span id, which part, content)`` of a multipart body in exactly the form LangSmith's client gives it, to the last byte."""
-    form = _FORM.fullmatch({name.lower(): value for name, value in request.headers.items()}.get("content-type", ""))
+    """``(span id, which part, content)`` of a multipart body in exactly the form LangSmith's client gives it, to the last byte.
+
+    A JSON body is one part, of no span: ``.json``.
+    """
+    kind = {name.lower(): value for name, value in request.headers.items()}.get("content-type", "")
+    if _JSON_TYPE.fullmatch(kind) and type(request.body) is bytes:
+        yield "", ".json", request.body
+        return
+    form = _FORM.fullmatch(kind)
     if form is None or type(request.body) is not bytes:
-        msg = "the body is not a multipart of bytes"
+        msg = "the body is neither a multipart nor JSON, of bytes"
         raise LookFailed(msg)
     body, mark = request.body, f"--{form[1]}".encode()
     at = 0
@@ -223,6 +237,9 @@ def _texts(part: str, value: object) -> Iterator[str]:
                 yield from _shaped(inner, envelope.METADATA)
             else:
                 yield from _walk(key, inner)
+    elif part == ".json":
+        for text in _walk("", value, _ALERT):
+            yield _ID_IN_TEXT.sub(" ", text)  # ids of traces and digests stand in sentences
     else:
         yield from _walk("", value)
 
@@ -239,18 +256,19 @@ def _shaped(pairs: _Pairs, shapes: Mapping[str, _Fits]) -> Iterator[str]:
             yield from _walk(key, value)
 
 
-def _walk(key: str, value: object) -> Iterator[str]:
+def _walk(key: str, value: object, shapes: Mapping[str, _Fits] = {}) -> Iterator[str]:
+    """Every key and value below a place; a value that fits the shape of its key in ``shapes`` is left out, its key is not."""
     if isinstance(value, _Object):
         for name, inner in value:
-            yield from _walk(name, inner)
+            yield from _walk(name, inner, shapes)
         if not value:
             yield key
     elif isinstance(value, list):
         for inner in value:
-            yield from _walk(key, inner)
+            yield from _walk(key, inner, shapes)
         if not value:
             yield key
-    elif value is None or isinstance(value, bool) or (isinstance(value, str) and envelope.INSTANT.fits(value)):
+    elif value is None or isinstance(value, bool) or envelope.INSTANT.fits(value) or (key in shapes and shapes[key].fits(value)):
         yield key
     else:
         yield f"{key}: {value}"
@@ -267,3 +285,9 @@ _Fits: TypeAlias = Shape | _Order
 _RUN: Final[Mapping[str, _Fits]] = {**envelope.RUN, "dotted_order": _Order()}
 _COUNT: Final = envelope.METADATA["errors"]
 _COUNTED: Final = frozenset({"redactions", "usage_metadata"})
+_HEX_KEY: Final = Pattern("[0-9a-f]{16,64}")
+_ALERT: Final[Mapping[str, _Fits]] = {
+    **dict.fromkeys(("key", "dedup_key", "report"), _HEX_KEY),
+    "routing_key": Pattern("[0-9A-Za-z]{32}"),  # our own key, which PagerDuty takes in the body
+}
+"""Closed shapes of an alert beside ids and instants. All else in it is read, its numbers too."""

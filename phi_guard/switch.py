@@ -8,7 +8,6 @@ came between its look and its write.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import secrets
@@ -16,51 +15,37 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from phi_guard.errors import PhiGuardError
 from phi_guard.runtime import RuntimeDirectoryError, runtime_dir
+from phi_guard.switch_acks import AckFiles
+from phi_guard.switch_state import (
+    GONE_S,
+    KEPT,
+    LEAK,
+    REASON_MAX,
+    SCHEMA,
+    SCHEMA_BEFORE,
+    SIZE_MAX,
+    STALE_S,
+    Switch,
+    SwitchError,
+    SwitchState,
+    Worker,
+    check_hold,
+    check_reason,
+    check_release,
+    doubt,
+    encode_state,
+    now_after,
+    parse_state,
+    stronger,
+    turned_on,
+)
 
-SCHEMA: Final = "phi-guard.switch/2"
-SCHEMA_BEFORE: Final = "phi-guard.switch/1"
-"""Still read; it knows no hold."""
-REASON_MAX: Final = 200
-"""Characters of a reason, which is one line."""
-LEAK: Final = "leak"
-"""The hold of a leak; it outranks every other."""
-KEPT: Final = "kept"
-"""The hold of a switch whose file had to be moved aside, since there was no room to write why."""
-
-_SIZE_MAX: Final = 4096
 _LOCK_S: Final = 3.0  # a writer that was stopped while it held the lock must not keep another for ever
-_HOLD: Final = re.compile(r"[a-z][a-z_]{0,31}")
-_RELEASE: Final = re.compile(r"[0-9a-f]{64}")
-
-
-class SwitchError(PhiGuardError):
-    """The switch could not be set; the message names the file, the reason, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchState:
-    """Where the switch stands.
-
-    Args:
-        on: whether anything may be sent.
-        reason: why, one line; where the file cannot be believed, what is wrong with it.
-        at: when it was set, ISO 8601 in UTC; empty where the file does not say.
-        hold: the cause that must be settled before it may be on again, such as ``leak``; empty where none is.
-        release: digest of the report that released the last hold, 64 hexadecimal digits; empty where there was none.
-    """
-
-    on: bool
-    reason: str
-    at: str
-    hold: str = ""
-    release: str = ""
+_SERVER: Final = re.compile(r"(?:rediss?|unix)://", re.IGNORECASE)
 
 
 class FileSwitch:
@@ -70,16 +55,22 @@ class FileSwitch:
         path: the file; its directory must exist before the switch is set.
     """
 
-    __slots__ = ("_known", "_path")
+    __slots__ = ("_acks", "_known", "_path")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
         self._known: tuple[tuple[int, ...], SwitchState] | None = None
+        self._acks = AckFiles(self._path.with_name(f"{self._path.stem}.acks")) if self._path.name else None
 
     @property
     def path(self) -> Path:
         """The file."""
         return self._path
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._path)
 
     def state(self) -> SwitchState:
         """Where the switch stands now: one stat, and a read only where the file has changed. Never raises."""
@@ -90,11 +81,11 @@ class FileSwitch:
                 return known[1]
             signature, state = self._read()
         except FileNotFoundError:
-            return _off("there is no switch file; turn it on with: phi-audit switch on", KEPT if os.path.lexists(self._aside) else "")
+            return doubt("there is no switch file; turn it on with: phi-audit switch on", KEPT if os.path.lexists(self._aside) else "")
         except OSError as exc:
-            return _off(f"the switch file cannot be read ({exc.strerror})")
+            return doubt(f"the switch file cannot be read ({exc.strerror})")
         except ValueError:  # a path that no file can have
-            return _off("the switch file's path is not one")
+            return doubt("the switch file's path is not one")
         self._known = (signature, state)
         return state
 
@@ -108,20 +99,13 @@ class FileSwitch:
         Raises:
             SwitchError: the reason is not such a line, the switch is held, another is writing it, or the file cannot be written.
         """
-        line = _line(reason)
-        if release and not _RELEASE.fullmatch(release):
-            raise SwitchError("a release is a report's digest of 64 hexadecimal digits; give the report's own")
+        line = check_reason(reason)
+        check_release(release)
         with self._alone() as alone:
             if not alone:
                 msg = f"{self._path}: the switch cannot be written (another is writing it, or its directory cannot be opened); try again"
                 raise SwitchError(msg)
-            state = self.state()
-            if state.hold and not release:
-                since = f" since {state.at}" if state.at else ""
-                advice = "it takes a report made after that: phi-audit switch on --report"
-                msg = f"{self._path}: the switch is held{since} ({state.hold}): {state.reason}; {advice}"
-                raise SwitchError(msg)
-            self._write(SwitchState(on=True, reason=line, at=_now(), release=release))
+            self._write(turned_on(self.state(), line, release, self.place))
             with suppress(OSError):
                 self._aside.unlink(missing_ok=True)
 
@@ -137,9 +121,8 @@ class FileSwitch:
         Raises:
             SwitchError: the reason is not such a line, or the file can neither be written nor removed.
         """
-        line = _line(reason)
-        if hold and not _HOLD.fullmatch(hold):
-            raise SwitchError("a hold is one word of 1 to 32 lower-case letters and _, such as leak")
+        line = check_reason(reason)
+        check_hold(hold)
         self._put_off(line, hold)  # at once, whoever holds the lock
         with self._alone():  # and once more where one who was half way has undone it
             state = self.state()
@@ -147,15 +130,37 @@ class FileSwitch:
                 self._put_off(line, hold)
 
     def _put_off(self, reason: str, hold: str) -> None:
-        held = self.state().hold
-        chosen = hold if hold and (hold == LEAK or held in {"", KEPT}) else held
+        before = self.state()
+        chosen = stronger(hold, before.hold)
         try:
-            self._write(SwitchState(on=False, reason=reason, at=_now(), hold=chosen))
+            self._write(SwitchState(on=False, reason=reason, at=now_after(before.at), hold=chosen))
         except SwitchError:
             self._remove(keep=bool(chosen))
         else:
             with suppress(OSError):
                 self._aside.unlink(missing_ok=True)
+
+    def acknowledge(self, worker: Worker, state: SwitchState) -> bool:
+        """Say what a worker acts on, in a file beside the switch; whether that could be said. Never raises.
+
+        Args:
+            worker: who.
+            state: what it acts on, as `state` gave it.
+        """
+        return self._acks is not None and self._acks.write(worker, state)
+
+    def dismiss(self, worker_id: str) -> None:
+        """A worker has ended. Never raises."""
+        if self._acks is not None:
+            self._acks.remove(worker_id)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Who has said what it acts on, within `GONE_S`.
+
+        Raises:
+            SwitchError: the directory beside the switch cannot be read.
+        """
+        return self._acks.read() if self._acks is not None else ()
 
     @property
     def _aside(self) -> Path:
@@ -192,17 +197,17 @@ class FileSwitch:
         try:
             found = os.fstat(handle)
             fault = _fault(found)
-            content = b"" if fault else os.read(handle, _SIZE_MAX + 1)
+            content = b"" if fault else os.read(handle, SIZE_MAX + 1)
         finally:
             os.close(handle)
-        return _signature(found), _off(fault) if fault else _parse(content)
+        return _signature(found), doubt(fault) if fault else parse_state(content)
 
     def _write(self, state: SwitchState) -> None:
         draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(_content(state))
+                file.write(encode_state(state))
                 file.flush()
                 os.fsync(handle)
             draft.replace(self._path)
@@ -214,8 +219,34 @@ class FileSwitch:
             raise SwitchError(msg) from None
 
 
+def open_switch(where: str | Path | None = None) -> Switch:
+    """The switch that is kept in a file or, for many hosts, in a Redis server.
+
+    Args:
+        where: a file's path, or ``redis://``, ``rediss://`` or ``unix://`` and what `phi_guard.switch_redis.RedisSwitch` takes; where it is
+            not given, ``PHI_GUARD_SWITCH``, else ``switch.json`` in the runtime directory.
+
+    Raises:
+        SwitchError: it is no address of a server that we can use, or the ``redis`` package is not installed.
+        RuntimeDirectoryError: the runtime directory cannot be trusted or made.
+    """
+    chosen = str(where) if where else os.environ.get("PHI_GUARD_SWITCH", "")
+    if not _SERVER.match(chosen):
+        return FileSwitch(Path(chosen).absolute() if chosen else default_path())
+    try:
+        from phi_guard.switch_redis import RedisSwitch  # noqa: PLC0415  # only where it is asked for
+    except ImportError:
+        raise SwitchError("PHI_GUARD_SWITCH names a Redis server, and the redis package is not installed: pip install redis") from None
+    return RedisSwitch(chosen)
+
+
+def where_switch_is(chosen: str | Path) -> str | Path:
+    """The address of a switch's server as it is, or the path of its file."""
+    return chosen if isinstance(chosen, str) and _SERVER.match(chosen) else Path(chosen)
+
+
 def default_path() -> Path:
-    """``PHI_GUARD_SWITCH``, else ``switch.json`` in the runtime directory.
+    """``PHI_GUARD_SWITCH`` where that is a path, else ``switch.json`` in the runtime directory.
 
     Raises:
         RuntimeDirectoryError: the runtime directory cannot be trusted or made.
@@ -235,54 +266,9 @@ def _fault(found: os.stat_result) -> str:
         return f"the switch file belongs to another user ({found.st_uid})"
     if found.st_mode & 0o022:
         return f"others may write the switch file (mode {stat.S_IMODE(found.st_mode):04o})"
-    if found.st_size > _SIZE_MAX:
+    if found.st_size > SIZE_MAX:
         return "the switch file is too long to be one"
     return ""
-
-
-def _content(state: SwitchState) -> bytes:
-    """The bytes of a state, as we write them."""
-    row = {"schema": SCHEMA, "on": state.on, "reason": state.reason, "at": state.at, "hold": state.hold, "release": state.release}
-    return f"{json.dumps(row)}\n".encode()
-
-
-def _content_before(state: SwitchState) -> bytes:
-    return f"{json.dumps({'schema': SCHEMA_BEFORE, 'on': state.on, 'reason': state.reason, 'at': state.at})}\n".encode()
-
-
-def _parse(content: bytes) -> SwitchState:
-    """The state a file holds. Only the very bytes we write are on: what somebody mended, cut or doubled is not."""
-    try:
-        row = json.loads(content.decode())
-    except (ValueError, RecursionError):
-        return _off("the switch file is not JSON")
-    schema = row.get("schema") if isinstance(row, dict) else None
-    if schema not in {SCHEMA, SCHEMA_BEFORE}:
-        return _off(f"the switch file is not of schema {SCHEMA}")
-    on, reason, at, hold, release = (row.get(name, "") for name in ("on", "reason", "at", "hold", "release"))
-    if not isinstance(on, bool) or not all(isinstance(text, str) for text in (reason, at, hold, release)):
-        return _off("the switch file does not hold on, reason, at, hold and release as it should")
-    if not _is_line(reason) or not _is_instant(at) or not _is_cause(hold, release, on=on):
-        return _off("the switch file holds a reason, a time or a hold that we would not have written")
-    state = SwitchState(on, reason, at, hold, release)
-    written = _content(state) if schema == SCHEMA else _content_before(state)
-    if written != content.rstrip(b"\n") + b"\n":
-        return _off("the switch file was not written by us", hold)
-    return state
-
-
-def _off(reason: str, hold: str = "") -> SwitchState:
-    return SwitchState(on=False, reason=reason, at="", hold=hold)
-
-
-def _is_cause(hold: str, release: str, *, on: bool) -> bool:
-    if hold and (on or not _HOLD.fullmatch(hold)):
-        return False
-    return not release or bool(_RELEASE.fullmatch(release))
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _locked(handle: int) -> bool:
@@ -300,24 +286,6 @@ def _locked(handle: int) -> bool:
             return True
 
 
-def _is_instant(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _is_line(text: str) -> bool:
-    return 0 < len(text) <= REASON_MAX and text.isprintable()
-
-
-def _line(reason: str) -> str:
-    if not _is_line(reason):
-        msg = f"a reason is one line of 1 to {REASON_MAX} printable characters; write a shorter one, without line breaks"
-        raise SwitchError(msg)
-    return reason
-
-
 def _sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -327,15 +295,21 @@ def _sync_directory(path: Path) -> None:
 
 
 __all__ = [
+    "GONE_S",
     "KEPT",
     "LEAK",
     "REASON_MAX",
     "SCHEMA",
     "SCHEMA_BEFORE",
+    "STALE_S",
     "FileSwitch",
     "RuntimeDirectoryError",
+    "Switch",
     "SwitchError",
     "SwitchState",
+    "Worker",
     "default_path",
+    "open_switch",
     "runtime_dir",
+    "where_switch_is",
 ]

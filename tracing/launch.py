@@ -16,6 +16,7 @@ import zmq
 
 if TYPE_CHECKING:
     from tracing.keeper import Keeper
+    from tracing.own_cost import Overrun
     from tracing.relay.intake import Answer
     from tracing.settings import Settings
 
@@ -92,6 +93,19 @@ class RelayHandle:
         if self.settings is not None and (ours or not holder(self.settings.runtime)):
             with suppress(OSError):
                 forget(self.settings.runtime)
+
+
+def tell_overrun(address: str, told: Overrun) -> None:
+    """Tell a relay that telemetry costs this process too much. Waits a second at most, and not for an answer.
+
+    Args:
+        address: the relay's zmq endpoint.
+        told: what it cost.
+    """
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.setsockopt(zmq.LINGER, 1000)
+        socket.connect(address)
+        socket.send(msgspec.msgpack.encode(told), zmq.NOBLOCK)
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""What steers tracing, read once: an argument wins over the environment, which wins over the default."""
+"""What steers tracing, read once: an argument wins over the environment, that over ``phi-guard.toml``, and that over the default."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from phi_guard.project_file import with_file
 from phi_guard.runtime import runtime_dir, where_state_is
+from phi_guard.switch import where_switch_is
 
 ENDPOINT: Final = "https://api.smith.langchain.com"
 SOCKET: Final = "relay.sock"
@@ -34,7 +36,7 @@ class Settings:
         project: LangSmith project.
         endpoint: LangSmith API.
         pricing: price list; empty for the shipped ``pricing.yaml``.
-        switch: file of the roll-back switch.
+        switch: file of the roll-back switch, or its server's address, which may hold a password and is not shown.
         outbox_max_bytes: how much may wait in the outbox.
         outbox_ttl_s: for how long, seconds.
     """
@@ -46,7 +48,7 @@ class Settings:
     project: str
     endpoint: str
     pricing: str
-    switch: Path
+    switch: Path | str = field(repr=False)
     outbox_max_bytes: int
     outbox_ttl_s: float
 
@@ -67,14 +69,16 @@ def read_settings(
     state: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Settings out of arguments, environment and defaults.
+    """Settings out of arguments, environment, settings file and defaults.
 
     Raises:
-        ValueError: a setting is out of its closed list or no number, or the runtime directory's path is too long for a socket.
+        ValueError: a setting is out of its closed list or no number, the settings file cannot be used, or the runtime directory's path is
+            too long for a socket.
         RuntimeDirectoryError: the runtime directory cannot be made, or is not ours alone.
     """
-    given = os.environ if environ is None else environ
-    where = runtime_dir(Path(runtime) if runtime else None)
+    given = with_file(os.environ if environ is None else environ, env or "")
+    named = runtime or given.get("PHI_GUARD_RUNTIME_DIR")
+    where = runtime_dir(Path(named) if named else None)
     if len(os.fsencode(where / SOCKET)) > SOCKET_PATH_MAX:
         msg = f"PHI_GUARD_RUNTIME_DIR: {where}: too long for a unix socket; choose a path under {SOCKET_PATH_MAX - len(SOCKET)} bytes"
         raise ValueError(msg)
@@ -90,7 +94,7 @@ def read_settings(
         project=project or given.get("PHI_GUARD_PROJECT") or f"medical-voice-agent-{chosen}",
         endpoint=endpoint or given.get("LANGSMITH_ENDPOINT") or ENDPOINT,
         pricing=str(pricing or given.get("PHI_GUARD_PRICING") or ""),
-        switch=Path(given.get("PHI_GUARD_SWITCH") or where / "switch.json"),
+        switch=where_switch_is(given.get("PHI_GUARD_SWITCH") or where / "switch.json"),
         outbox_max_bytes=int(_number(given, "PHI_GUARD_OUTBOX_MAX_MB", OUTBOX_MAX_MB) * 1024 * 1024),
         outbox_ttl_s=_number(given, "PHI_GUARD_OUTBOX_TTL_H", OUTBOX_TTL_H) * 3600,
     )

@@ -2,133 +2,73 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final
 
-from audit.calls.records import Call, ToolUse, Turn
+import msgspec
+
+from audit.calls.answers import WORST, Choice, Detail, Measure, Order, Page, Point, Rates
+from audit.calls.choosing import ORDERS, below_calls, of_calls, place_of
+from audit.calls.measures import EDGES, course, spread
+from audit.calls.reading import microseconds, rank, read_run
+from audit.calls.records import Call
+from audit.calls.summary import summarise
+from audit.calls.table import open_file, unusable
+from audit.calls.writing import READ, WRITE, packed, write
 from audit.source import Run, Source
 from audit.timeline import Histogram
+from phi_guard.policy import load_policy, shipped
+from phi_guard.policy.compiled import Policy
 
-Measure: TypeAlias = Literal["ttft_ms", "tool_ms", "session_ms", "cost_usd"]
-"""TTFT-A of answered turns, duration of tools, duration of calls, cost of calls."""
-Order: TypeAlias = Literal["start", "duration", "ttft", "cost", "errors"]
+__all__ = ["CallIndex", "Choice", "Detail", "Measure", "Order", "Page", "Point", "Rates"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Which calls are meant; what is None or empty asks nothing.
-
-    Args:
-        since: calls that began then or later, with a zone.
-        until: calls that began before, with a zone.
-        project: of this project.
-        env: ``dev`` or ``prod``.
-        outcome: ``ok`` (ended, not failed), ``failed``, ``open`` (no end yet), ``tool_failed`` (some tool failed).
-        tool: in which this tool ran, such as ``tool.book_appointment``.
-        slower_ms: with an answered turn whose TTFT-A is above this.
-        trace: whose trace id begins so, hexadecimal digits and dashes.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    project: str = ""
-    env: str = ""
-    outcome: Literal["", "ok", "failed", "open", "tool_failed"] = ""
-    tool: str = ""
-    slower_ms: float | None = None
-    trace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of calls.
-
-    Args:
-        calls: in the order asked for.
-        after: give this to get the next page; empty where there is none.
-        total: calls of the choice in all.
-    """
-
-    calls: tuple[Call, ...]
-    after: str
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """A whole call; turns and tools by their start."""
-
-    call: Call
-    turns: tuple[Turn, ...]
-    tools: tuple[ToolUse, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What the alerts are judged by: the counts of a window.
-
-    Args:
-        calls: that ended in the window, or whose agent was lost in it.
-        failed: of them.
-        turns: answered turns that ended in the window.
-        ttft_p95_ms: 95th percentile (nearest rank) of their TTFT-A; None without one.
-        tool_uses: that ended in the window.
-        tool_failures: of them.
-        offered: spans offered by the calls that ended in the window.
-        dropped: of them, dropped.
-        started: calls that began in the window.
-        cost_usd: known cost of the calls that began in the window.
-        cost_unknown: calls of it whose cost is not known.
-        by_tool: uses and failures of each tool.
-        worst: trace ids, at most five, of the calls that count most against the rate: failed ones, slowest ones, those with failed tools.
-    """
-
-    calls: int = 0
-    failed: int = 0
-    turns: int = 0
-    ttft_p95_ms: float | None = None
-    tool_uses: int = 0
-    tool_failures: int = 0
-    offered: int = 0
-    dropped: int = 0
-    started: int = 0
-    cost_usd: float = 0.0
-    cost_unknown: int = 0
-    by_tool: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    worst: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One step of a trend: the window's begin and its numbers."""
-
-    at: datetime
-    n: int
-    p50: float | None
-    p95: float | None
-    p99: float | None
-    failed: int = 0
+PAGE_MAX: Final = 1_000
+"""Calls of a page."""
+BATCH: Final = 2_000
+"""Runs that wait in memory to be written together."""
+_TOGETHER: Final = 100
+"""Calls that are in memory at a time while each is gone through."""
+_SLOWEST: Final = 200
+"""Slowest turns that the slowest calls are sought among."""
+_MEASURED: Final[Mapping[str, str]] = {
+    "ttft_ms": "SELECT start, ttft, failed FROM turns WHERE ttft IS NOT NULL",
+    "tool_ms": "SELECT start, ms, failed FROM tools WHERE ms IS NOT NULL",
+    "session_ms": "SELECT start, duration * 1000, failed FROM calls WHERE duration >= 0",
+    "cost_usd": "SELECT start, cost, failed FROM calls WHERE cost IS NOT NULL",
+}
+_CALL: Final = msgspec.json.Decoder(Call)
 
 
 class CallIndex:
     """Calls in one SQLite file. One writer; readers in other processes may read meanwhile. Safe to use from several threads.
 
+    Runs are written some thousand at a time, and what is asked here sees all that were added here.
+
     Args:
-        path: made if missing, readable by its owner alone; None for a temporary one that is gone when closed.
+        path: made if missing, readable by its owner alone; None for a temporary one that is gone when closed. One that is damaged or of
+            another version is put aside and begun anew.
+        policy: whose tools and fields may be named; others are counted as ``tool.unknown`` and ``unknown``. None for the shipped one.
 
     Raises:
         PhiGuardError: the path cannot be used as an index.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        raise NotImplementedError
+    def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
+        self._path = path
+        self._policy = policy
+        self._db = open_file(path)
+        self._lock = threading.RLock()
+        self._waiting: dict[tuple[bytes, bytes], tuple[bytes, bytes]] = {}
 
     def add(self, run: Run) -> bool:
         """Take in one run as stored; one that came before is replaced where it says more. False where nothing changed."""
-        raise NotImplementedError
+        return self._add(run, "")
 
     def refresh(self, source: Source, *, now: datetime) -> int:
         """Take in every run of a source, and remember when that was; how many changed something.
@@ -136,53 +76,226 @@ class CallIndex:
         Raises:
             SourceError: it could not be read, or not to its end; what came is kept, and `refreshed` stays as it was.
         """
-        raise NotImplementedError
+        project = str(source.manifest().query.get("project", ""))
+        changed = 0
+        try:
+            for run in source.runs():
+                changed += self._add(run, project)
+        finally:
+            self._flush()
+        self.remember("refreshed", now)
+        return changed
 
     @property
     def refreshed(self) -> datetime | None:
         """When it was last brought up to date whole."""
-        raise NotImplementedError
+        return self.remembered("refreshed")
+
+    def remember(self, name: str, moment: datetime) -> None:
+        """Keep an instant under a name."""
+        with self._at_work() as db:
+            db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, moment.astimezone(UTC).isoformat()))
+
+    def remembered(self, name: str) -> datetime | None:
+        """The instant under a name, or None."""
+        with self._at_work() as db:
+            row = db.execute("SELECT value FROM memory WHERE name = ?", (name,)).fetchone()
+        return None if row is None else datetime.fromisoformat(row[0])
 
     def page(self, choice: Choice, *, order: Order = "start", descending: bool = True, after: str = "", limit: int = 50) -> Page:
         """A page of the calls of a choice. Raises ValueError where ``after`` is none of ours."""
-        raise NotImplementedError
+        if order not in ORDERS:
+            msg = f"calls are ordered by {', '.join(ORDERS)}"
+            raise ValueError(msg)
+        by, way, limit = ORDERS[order], "DESC" if descending else "ASC", max(1, min(limit, PAGE_MAX))
+        where, values = of_calls(choice)
+        seek, sought = "", list(values)
+        if after:
+            seek = f" AND ({by}, c.trace) {'<' if descending else '>'} (?, ?)"
+            sought += place_of(after, order, descending=descending)
+        asked = (
+            f"SELECT b.body, p.place FROM (SELECT c.trace, {by} AS place FROM calls c WHERE {where}{seek}"  # noqa: S608  # closed text
+            f" ORDER BY {by} {way}, c.trace {way} LIMIT ?) p JOIN bodies b USING (trace) ORDER BY p.place {way}, p.trace {way}"
+        )
+        with self._at_work() as db:
+            rows = db.execute(asked, (*sought, limit + 1)).fetchall()
+            (total,) = db.execute(f"SELECT count(*) FROM calls c WHERE {where}", values).fetchone()  # noqa: S608
+        calls = tuple(_CALL.decode(body) for body, _ in rows[:limit])
+        more = f"{order}.{'d' if descending else 'a'}.{rows[limit - 1][1]!r}.{calls[-1].trace_id}" if len(rows) > limit else ""
+        return Page(calls, more, total)
 
     def call(self, trace_id: str) -> Detail | None:
         """One call with its turns and tools, or None."""
-        raise NotImplementedError
+        with self._at_work() as db:
+            return _detail(db, trace_id)
 
     def each(self, choice: Choice) -> Iterator[Detail]:
         """Every call of a choice, oldest first, a few in memory at a time."""
-        raise NotImplementedError
+        where, values = of_calls(choice)
+        asked = f"SELECT start, trace FROM calls c WHERE {where} AND (start, trace) > (?, ?) ORDER BY start, trace LIMIT ?"  # noqa: S608
+        last: tuple[int, str] = (-1, "")
+        while True:
+            with self._at_work() as db:
+                rows = db.execute(asked, (*values, *last, _TOGETHER)).fetchall()
+                found = [_detail(db, trace) for _, trace in rows]
+            yield from (detail for detail in found if detail is not None)
+            if len(rows) < _TOGETHER:
+                return
+            last = rows[-1]
 
     def histogram(self, measure: Measure, choice: Choice, *, tool: str = "") -> Histogram:
         """How a measure spreads over the calls of a choice, with exact percentiles; of one tool alone where it is named."""
-        raise NotImplementedError
+        return spread((value for _, value, _ in self._measured(measure, choice, tool)), EDGES[measure])
 
     def trend(self, measure: Measure, choice: Choice, *, step_s: int) -> tuple[Point, ...]:
-        """A measure per step of so many seconds, steps without a value left out."""
-        raise NotImplementedError
+        """A measure per step of so many seconds, steps without a value left out. What counts is when the call, turn or tool began."""
+        return course(self._measured(measure, choice, ""), step_s)
 
     def rates(self, since: datetime, until: datetime, choice: Choice) -> Rates:
         """The counts of the window from ``since`` on and before ``until``; of the choice only project and env are looked at."""
-        raise NotImplementedError
+        where, values = of_calls(Choice(project=choice.project, env=choice.env))
+        ended = f"end >= ? AND end < ? AND {where}"
+        window = (microseconds(since), microseconds(until), *values)
+        with self._at_work() as db:
+            ask = db.execute
+            calls, failed, offered, dropped = ask(
+                f"SELECT count(*), total(failed), total(offered), total(dropped) FROM calls c WHERE {ended}",  # noqa: S608
+                window,
+            ).fetchone()
+            (n,) = ask(f"SELECT count(*) FROM turns c WHERE {ended} AND ttft IS NOT NULL", window).fetchone()  # noqa: S608
+            above = n - ceil(0.95 * n)  # values that nearest rank leaves above the percentile
+            slow = ask(
+                f"SELECT ttft, trace FROM turns c WHERE {ended} AND ttft IS NOT NULL ORDER BY ttft DESC, trace LIMIT ?",  # noqa: S608
+                (*window, max(_SLOWEST, above + 1)),
+            ).fetchall()
+            by_tool = {
+                tool: (n, bad)
+                for tool, n, bad in ask(f"SELECT tool, count(*), sum(failed) FROM tools c WHERE {ended} GROUP BY tool", window)  # noqa: S608
+            }
+            started, cost, unpriced = ask(
+                f"SELECT count(*), total(cost), total(unpriced) FROM calls c WHERE start >= ? AND start < ? AND {where}",  # noqa: S608
+                window,
+            ).fetchone()
+            broken = ask(f"SELECT trace FROM calls c WHERE {ended} AND failed ORDER BY end DESC, trace LIMIT ?", (*window, WORST))  # noqa: S608
+            worst = {"error_rate": tuple(trace for (trace,) in broken)}
+            mishaps = ask(
+                f"SELECT trace FROM tools c WHERE {ended} AND failed GROUP BY trace ORDER BY count(*) DESC, trace LIMIT ?",  # noqa: S608
+                (*window, WORST),
+            )
+            worst["tool_failure"] = tuple(trace for (trace,) in mishaps)
+            losing = ask(f"SELECT trace FROM calls c WHERE {ended} AND dropped ORDER BY dropped DESC, trace LIMIT ?", (*window, WORST))  # noqa: S608
+            worst["span_drop"] = tuple(trace for (trace,) in losing)
+        worst["ttft_p95"] = tuple(dict.fromkeys(trace for _, trace in slow))[:WORST]
+        return Rates(
+            calls=calls,
+            failed=int(failed),
+            turns=n,
+            ttft_p95_ms=slow[above][0] if n else None,
+            tool_uses=sum(n for n, _ in by_tool.values()),
+            tool_failures=sum(bad for _, bad in by_tool.values()),
+            offered=int(offered),
+            dropped=int(dropped),
+            started=started,
+            cost_usd=round(cost, 6),
+            cost_unknown=int(unpriced),
+            by_tool=by_tool,
+            worst=worst,
+        )
 
     def tools(self, choice: Choice) -> Mapping[str, tuple[int, int]]:
         """Uses and failures of each tool over the calls of a choice."""
-        raise NotImplementedError
+        where, values = below_calls(choice)
+        asked = f"SELECT tool, count(*), sum(failed) FROM tools c WHERE {where} GROUP BY tool ORDER BY tool"  # noqa: S608
+        with self._at_work() as db:
+            return {tool: (n, failed) for tool, n, failed in db.execute(asked, values)}
 
     def errors(self, choice: Choice) -> Mapping[str, int]:
         """Spans with each error, ``<class>: <code>``, over the calls of a choice."""
-        raise NotImplementedError
+        return self._tallied("error", choice)
 
     def redactions(self, choice: Choice) -> Mapping[str, int]:
         """How often the policy redacted each field over the calls of a choice."""
-        raise NotImplementedError
+        return self._tallied("redaction", choice)
 
     def projects(self) -> tuple[str, ...]:
         """Names of the projects in it, sorted."""
-        raise NotImplementedError
+        with self._at_work() as db:
+            return tuple(name for (name,) in db.execute("SELECT DISTINCT project FROM calls WHERE project != '' ORDER BY project"))
 
     def close(self) -> None:
         """Close it; it cannot be used afterwards."""
-        raise NotImplementedError
+        with self._lock:
+            try:
+                self._flush()
+            finally:
+                self._db.close()
+
+    def _add(self, run: Run, project: str) -> bool:
+        part = read_run(run, self._rules(), project)
+        if part is None:
+            return False
+        key, version = (packed(part.trace), packed(part.id)), (rank(part), WRITE.encode(part))
+        with self._lock:
+            held = self._waiting.get(key)
+            if held is None:
+                with self._reading() as db:
+                    held = db.execute("SELECT rank, body FROM parts WHERE trace = ? AND id = ?", key).fetchone()
+            if held is not None and held >= version:
+                return False
+            self._waiting[key] = version
+            if len(self._waiting) >= BATCH:
+                self._flush()
+        return True
+
+    def _rules(self) -> Policy:
+        if self._policy is None:
+            self._policy = load_policy(shipped("clinic.yaml"))
+        return self._policy
+
+    def _flush(self) -> None:
+        """Write what waits, and the calls it belongs to anew, in one transaction."""
+        with self._lock:
+            if not self._waiting:
+                return
+            with self._reading() as db:
+                write(db, self._waiting)
+            self._waiting.clear()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[sqlite3.Connection]:
+        """The database with all that was added in it, for one thread at a time."""
+        with self._lock:
+            self._flush()
+            with self._reading() as db:
+                yield db
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as fault:
+            raise unusable(self._path, fault) from None
+
+    def _measured(self, measure: Measure, choice: Choice, tool: str) -> list[tuple[int, float, int]]:
+        whole = measure in {"session_ms", "cost_usd"}
+        where, values = of_calls(choice) if whole else below_calls(choice)
+        asked = f"{_MEASURED[measure]} AND {where}".replace(" WHERE", " c WHERE", 1)
+        if tool:
+            asked += " AND c.tool = ?" if measure == "tool_ms" else " AND c.trace IN (SELECT trace FROM tools WHERE tool = ?)"
+            values = (*values, tool)
+        with self._at_work() as db:
+            return db.execute(asked, values).fetchall()
+
+    def _tallied(self, kind: str, choice: Choice) -> dict[str, int]:
+        where, values = below_calls(choice)
+        asked = f"SELECT name, sum(n) FROM tallies c WHERE kind = ? AND {where} GROUP BY name ORDER BY sum(n) DESC, name"  # noqa: S608
+        with self._at_work() as db:
+            return dict(db.execute(asked, (kind, *values)))
+
+
+def _detail(db: sqlite3.Connection, trace_id: str) -> Detail | None:
+    try:
+        key = packed(trace_id)
+    except ValueError:
+        return None
+    return summarise(READ.decode(body) for (body,) in db.execute("SELECT body FROM parts WHERE trace = ?", (key,)))

@@ -24,12 +24,16 @@ from phi_guard.errors import PhiGuardError
 __all__ = ["load_module", "main"]
 
 COMMANDS: Final = {
+    "alerts": ("audit.cli.alerts:alerts", "Judge the alerts once or for good, and tell Slack, a webhook or PagerDuty."),
     "baseline": ("audit.cli.baseline:baseline", "Findings that somebody has accepted, with a reason, an owner and a last day."),
     "bench": ("audit.cli.bench:bench", "Measure detection, recording and scanning beside their rivals."),
+    "dashboard": ("audit.cli.dashboard:dashboard", "Look at calls, latency, errors, cost and compliance in a browser."),
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
     "disclosures": ("audit.cli.disclosures:disclosures", "Show and check the log of what was sent to whom."),
     "doctor": ("audit.cli.doctor:doctor", "Look for doors through which content could leave past the gate, and say how to shut each."),
+    "export": ("audit.cli.export:export", "Write calls, turns and tools as CSV, Parquet or JSON Lines; scheduled, with a cursor."),
     "incident": ("audit.cli.incident:incident", "After a leak: the timeline, the legal clocks, the draft of the assessment."),
+    "init": ("audit.cli.init:init", "Write a project's settings, policy, alerts and checks; give a first verdict."),
     "keys": ("audit.cli.keys:keys", "Make keys that sign, and say which are trusted."),
     "log": ("audit.cli.log:log", "Show and check the audit's own log."),
     "plan": ("audit.cli.plan:plan", "How many traces people must read, and what that would show."),
@@ -42,11 +46,17 @@ COMMANDS: Final = {
     "roster": ("audit.cli.roster:roster", "Make the clinic's own patients a detector: an index in which nobody can read a name."),
     "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
     "serve": ("audit.cli.serve:serve", "Run the local trace store."),
+    "settings": ("audit.cli.settings:settings", "Show what is in force: from an option, the environment, phi-guard.toml or the default."),
     "sign": ("audit.cli.sign:sign", "Put a person's name under a report."),
     "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),
     "verify": ("audit.cli.verify:verify", "Check reports, reviews, signatures and the audit's log, offline."),
 }
 """Subcommands by name: where each is, and its line in the help."""
+
+
+_ARGUMENTS: Final = "audit.cli.arguments"
+_BEFORE_FILE: Final = "audit.cli.settings.given"
+"""Where `settings` finds the environment as it was (`audit.cli.settings.GIVEN`)."""
 
 
 class _OutputGone(Exception):
@@ -69,6 +79,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        ctx.meta[_ARGUMENTS] = list(args)  # the settings file's part must be of the environment that they name
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -140,7 +154,11 @@ def _version() -> str:
     " 4 evidence does not verify, 130 interrupted.",
 )
 @click.version_option(_version(), "--version", prog_name="phi-audit")
-def main() -> None:
+@click.option("--config", type=click.Path(dir_okay=False), help="Settings file, or none.  [default: PHI_GUARD_CONFIG, else phi-guard.toml,"
+              " from here upwards]")  # fmt: skip
+@click.option("--no-config", is_flag=True, help="Read no settings file.")
+@click.pass_context
+def main(ctx: click.Context, config: str | None, no_config: bool) -> None:
     """Audit what a voice agent's telemetry sent, before and after it goes live.
 
     \b
@@ -150,3 +168,12 @@ def main() -> None:
       phi-audit scan --from export.jsonl --format json -o report.json
       phi-audit switch off --reason "leak suspected"
     """  # noqa: D301  # \b is click's, against re-wrapping
+    if chosen := "none" if no_config else config:
+        os.environ["PHI_GUARD_CONFIG"] = chosen
+    ctx.meta[_BEFORE_FILE] = dict(os.environ)
+    arguments: list[str] = ctx.meta.get(_ARGUMENTS, [])
+    if arguments[:1] == ["init"] or {"-h", "--help"} & set(arguments):
+        return  # a file that cannot be used stands in the way of neither
+    from phi_guard.project_file import chosen_env, with_file  # noqa: PLC0415  # not for --help
+
+    os.environ.update(with_file(os.environ, chosen_env(arguments)))

@@ -53,7 +53,37 @@ def bench() -> None:
       phi-audit bench detection --corpus corpora/
       phi-audit bench overhead
       phi-audit bench scan --memory 50000
+      phi-audit bench switch --backend redis
     """  # noqa: D301  # \b is click's, against re-wrapping
+
+
+@bench.command(epilog="Exit codes: 0 silent in under a second at p99, 1 not so, 3 could not be measured, 130 interrupted.")
+@click.option("--workers", type=click.IntRange(1, 200), default=50, show_default=True, help="Processes that send.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=20, show_default=True, help="How often the switch is turned off.")
+@click.option("--backend", type=click.Choice(["file", "redis"]), default="file", show_default=True,
+              help="Where the switch is; redis starts a server of its own.")  # fmt: skip
+@click.option("--format", "fmt", type=click.Choice(["table", "json"]), default="table", show_default=True, help="Of the figures.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there, not to stdout.")
+def switch(workers: int, rounds: int, backend: str, fmt: str, output: Path | None) -> int:
+    """Measure how long after it is turned off the last of many worker processes still sends.
+
+    \b
+    Examples:
+      phi-audit bench switch
+      phi-audit bench switch --backend redis --workers 50 --rounds 20 --format json
+    """  # noqa: D301  # as above
+    from audit.rehearsal.fleet import measure_fleet  # noqa: PLC0415  # not for --help
+
+    measured = measure_fleet(workers, rounds, "redis" if backend == "redis" else "file", lambda line: click.echo(line, err=True))
+    text = json.dumps(measured.as_json(), indent=2) if fmt == "json" else measured.table()
+    if output is None:
+        click.echo(text)
+    else:
+        try:
+            output.write_text(f"{text}\n", encoding="utf-8")
+        except OSError as fault:
+            raise click.UsageError(f"{output}: cannot be written ({fault.strerror})") from None
+    return exits.GO if measured.holds else exits.NO_GO
 
 
 @bench.command(epilog="Exit codes: 0 done, 2 usage or a corpus that cannot be read, 3 could not finish, 130 interrupted.")

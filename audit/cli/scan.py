@@ -85,18 +85,23 @@ class Moment(click.ParamType[datetime]):
 @click.option("--project", default="", envvar="LANGSMITH_PROJECT", show_envvar=True, help="Project to read; its exact name.")
 @click.option("--from", "file", type=click.Path(path_type=Path, allow_dash=True),
               help="Read an export instead: JSON Lines (.gz, .zst, - for standard input), or Parquet.")  # fmt: skip
-@click.option("--since", type=Since(), default="7d", show_default=True, help="How far back: 90m, 36h, 7d, 2w.")
+@click.option("--since", type=Since(), default="7d", envvar="PHI_AUDIT_SINCE", show_envvar=True, show_default=True,
+              help="How far back: 90m, 36h, 7d, 2w.")  # fmt: skip
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), envvar="PHI_GUARD_POLICY", show_envvar=True,
               help="Policy to judge by.  [default: clinic.yaml as shipped]")  # fmt: skip
-@click.option("--env", default="prod", show_default=True, help="Environment whose part of the policy applies.")
-@click.option("--gates", "gates_file", type=_file, help="Gates to judge by.  [default: gates.yaml as shipped]")
+@click.option("--env", default="prod", envvar="PHI_GUARD_ENV", show_envvar=True, show_default=True,
+              help="Environment whose part of the policy applies.")  # fmt: skip
+@click.option("--gates", "gates_file", type=_file, envvar="PHI_AUDIT_GATES", show_envvar=True,
+              help="Gates to judge by.  [default: gates.yaml as shipped]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of known answers and sample.  [default: random; the report gives it]")
-@click.option("--known-answers", type=click.IntRange(min=0), default=KNOWN_ANSWERS, show_default=True,
+@click.option("--known-answers", type=click.IntRange(min=0), default=KNOWN_ANSWERS, envvar="PHI_AUDIT_KNOWN_ANSWERS", show_envvar=True,
+              show_default=True,
               help="Plants of each class and style; fewer cannot show a recall of 95 %.")  # fmt: skip
-@click.option("--sample", type=click.IntRange(min=0), default=12, show_default=True,
+@click.option("--sample", type=click.IntRange(min=0), default=12, envvar="PHI_AUDIT_SAMPLE", show_envvar=True, show_default=True,
               help="Traces to draw for people to read; see `phi-audit plan` for what a number shows.")  # fmt: skip
 @click.option("--roster", "roster_file", type=_file, help="Look for the clinic's own patients too (phi-audit roster build).")
-@click.option("--baseline", "baseline_file", type=_file, help="Findings that somebody has accepted (phi-audit baseline create).")
+@click.option("--baseline", "baseline_file", type=_file, envvar="PHI_AUDIT_BASELINE", show_envvar=True,
+              help="Findings that somebody has accepted (phi-audit baseline create).")  # fmt: skip
 @click.option("--account", type=click.Path(path_type=Path), envvar="PHI_AUDIT_ACCOUNT", show_envvar=True,
               help="The relay's state directory or outbox, to hold what was read against what was sent.")  # fmt: skip
 @click.option("--evidence", "evidence", type=_file, multiple=True, help="What a rehearsal measured (JSON); may be given again.")

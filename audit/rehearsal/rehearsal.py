@@ -130,7 +130,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
         where = runtime or Path(directory)
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = read_settings(runtime=where, project=project, env=env, policy=policy, endpoint=endpoint)
+        settings = read_settings(runtime=where, state=where, project=project, env=env, policy=policy, endpoint=endpoint)
         switch = _switch(settings, say)
         settings = replace(settings, switch=switch)
         key = api_key or os.environ.get("LANGSMITH_API_KEY", "")

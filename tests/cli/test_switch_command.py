@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
 from kept_reports import finding, kept, reviewed
+from shipping import cleared_call, fill, open_gate, states
 
 from audit import chain, signing
+from audit.chain import line
 from audit.cli import main
 from audit.report import json as as_json
 from audit.signing import Trusted
 from phi_guard.policy import load_policy, shipped
-from phi_guard.switch import FileSwitch
+from phi_guard.switch import FileSwitch, Worker
+from tracing.relay.outbox import Outbox
 
 SINCE = "2026-01-01T00:00:00+00:00"
 
@@ -38,7 +44,7 @@ def in_force():
 def signed(run, tmp_path, in_force):
     """Write a reviewed report: GO, of a minute from now, under the policy in force, signed by a trusted approver; or as told."""
     home = tmp_path / "audit"
-    home.mkdir(mode=0o700)
+    home.mkdir(mode=0o700, exist_ok=True)
     signing.trust(home, Trusted("cleo", "approver", signing.make_key(home, "cleo"), SINCE))
 
     def write(*, findings=(), after=timedelta(minutes=1), policy=in_force, role="approver", sign=True):
@@ -108,7 +114,9 @@ def test_a_signed_go_made_after_it_turns_it_on(run, signed, tmp_path):
     run("off", "--reason", "leak", "--hold", "leak")
     path = signed()
     digest = json.loads(path.read_text())["digest"]
-    done = run("on", "--reason", "audit said GO", "--report", path)
+    other = run("on", "--reason", "audit said GO", "--report", path)
+    assert (other.exit_code, "of another project" in other.stderr) == (1, True)  # medical-voice-agent-prod, where none is named
+    done = run("on", "--reason", "audit said GO", "--report", path, "--project", "clinic-prod")
     assert done.exit_code == 0, done.output
     assert (status(run)["on"], status(run)["release"]) == (True, digest)
     last = list(chain.entries(tmp_path / "audit"))[-1]
@@ -172,3 +180,128 @@ def test_off_works_where_the_directory_is_of_no_use(run, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     assert run("off", "--hold", "leak").exit_code == 0
     assert not FileSwitch(tmp_path / "switch.json").state().on
+
+
+# -- who acts on it ------------------------------------------------------------------------------------------------------------------
+
+
+def worker(tmp_path, letter, state=None, **facts):
+    switch = FileSwitch(tmp_path / "switch.json")
+    assert switch.acknowledge(Worker(letter * 32, "relay", "policy-1", **facts), state or switch.state())
+    return switch
+
+
+def test_status_names_who_acts_on_it_and_who_does_not(run, tmp_path):
+    """As rows and as lines; a worker long unheard is stale."""
+    run("on", "--reason", "fine")
+    before = FileSwitch(tmp_path / "switch.json").state()
+    worker(tmp_path, "a", pending=4)
+    worker(tmp_path, "c")
+    os.utime(tmp_path / "switch.acks" / ("c" * 32), (time.time() - 30, time.time() - 30))
+    assert [(row["id"], row["status"]) for row in status(run)["workers"]] == [("a" * 32, "acknowledged"), ("c" * 32, "stale")]
+    run("off")
+    worker(tmp_path, "b", quarantined=7)
+    told = {row["id"][0]: (row["status"], row["quarantined"]) for row in status(run)["workers"]}
+    assert told == {"a": ("not acknowledged", 0), "b": ("acknowledged", 7), "c": ("stale", 0)}
+    assert "not acknowledged" in run("status").stdout
+    worker(tmp_path, "b", quiet=False)
+    assert {row["id"][0]: row["status"] for row in status(run)["workers"]}["b"] == "not acknowledged"  # something is on its way
+    assert before.on
+
+
+def test_off_waits_until_every_live_worker_has_said_so(run, tmp_path):
+    """0 when they have, and at once; 3 with the name of who has not. Who was stale before is not waited for."""
+    run("on", "--reason", "fine")
+    switch = worker(tmp_path, "a")
+    worker(tmp_path, "c")
+    os.utime(tmp_path / "switch.acks" / ("c" * 32), (time.time() - 30, time.time() - 30))
+    done = run("off", "--wait", "0.3s")
+    assert (done.exit_code, "a" * 32 in done.stderr, "c" * 32 in done.stderr) == (3, True, False)
+    run("on", "--reason", "fine")
+    worker(tmp_path, "a")
+    answer = threading.Timer(0.2, lambda: switch.acknowledge(Worker("a" * 32, "relay"), switch.state()))
+    answer.start()
+    began = time.monotonic()
+    assert run("off", "--wait", "30s").exit_code == 0
+    assert time.monotonic() - began < 20
+    answer.join()
+    assert run("off", "--wait", "soon").exit_code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"x" * 5000, b'{"schema": "phi-guard.worker/1"}', b"\xff"])
+def test_a_word_nobody_of_ours_wrote_is_nobodys(run, tmp_path, content):
+    """It has acknowledged nothing."""
+    run("on", "--reason", "fine")
+    worker(tmp_path, "a")
+    (tmp_path / "switch.acks" / ("b" * 32)).write_bytes(content)
+    (tmp_path / "switch.acks" / ("d" * 32)).symlink_to(tmp_path / "switch.acks" / ("a" * 32))
+    (tmp_path / "switch.acks" / "other").write_bytes(content)
+    assert [row["id"] for row in status(run)["workers"]] == ["a" * 32]
+
+
+# -- what it quarantines -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(run, tmp_path, monkeypatch):
+    """A relay's outbox in which a call was waiting when the switch went off."""
+    for module in ("audit.chain.line.EVENTS", "audit.chain.writing.EVENTS"):  # as long as the log does not know them
+        monkeypatch.setattr(module, line.EVENTS | {"quarantine_released", "quarantine_dropped"})
+    monkeypatch.setenv("PHI_GUARD_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "state").mkdir(mode=0o700)
+    rows = cleared_call(open_gate())
+    fill(tmp_path / "state" / "outbox.sqlite3", rows)
+    run("on", "--reason", "fine")
+    run("off", "--reason", "a leak", "--hold", "leak")
+    with closing(Outbox(tmp_path / "state" / "outbox.sqlite3")) as outbox:
+        outbox.follow(FileSwitch(tmp_path / "switch.json").state())
+    return len(rows)
+
+
+def listed(run):
+    return json.loads(run("quarantine", "list", "--format", "json").stdout)
+
+
+def test_the_quarantine_is_released_only_on_a_report_that_says_go(run, waiting, signed, tmp_path):
+    """Not while it is off, not with an on that rests on nothing; with a release it is, and the log says on which."""
+    assert (listed(run)["operations"], listed(run)["held"][0]["reason"]) == (waiting, "leak")
+    assert f"{waiting} operations of 1 calls" in run("quarantine", "list").stdout
+    done = run("quarantine", "release")
+    assert (done.exit_code, "is off, so nothing is released" in done.stderr) == (3, True)
+    path = signed()
+    digest = json.loads(path.read_text())["digest"]
+    assert run("on", "--reason", "GO", "--report", path, "--project", "clinic-prod").exit_code == 0
+    assert run("quarantine", "release", "--reason", "last_look").exit_code == 3
+    assert listed(run)["operations"] == waiting
+    done = run("quarantine", "release")
+    assert (done.exit_code, done.stdout) == (0, f"{waiting} operations released\n"), done.output
+    assert listed(run)["operations"] == 0
+    last = list(chain.entries(tmp_path / "audit"))[-1]
+    assert (last.event, last.facts) == ("quarantine_released", {"operations": waiting, "release": digest})
+    assert run("quarantine", "list").stdout == "nothing is quarantined\n"
+
+
+def test_an_on_without_a_report_releases_nothing(run, waiting):
+    """By hand off, by hand on: what waited stays."""
+    FileSwitch(os.environ["PHI_GUARD_SWITCH"]).path.unlink()
+    assert run("on", "--reason", "by hand").exit_code == 0
+    done = run("quarantine", "release")
+    assert (done.exit_code, "without a report" in done.stderr) == (3, True)
+    assert listed(run)["operations"] == waiting
+
+
+def test_the_quarantine_is_dropped_when_told_so_twice(run, waiting, tmp_path):
+    """Asked first; then gone, and in the ledger and the log."""
+    assert run("quarantine", "drop").exit_code == 130  # nobody is there to be asked
+    assert listed(run)["operations"] == waiting
+    assert run("quarantine", "drop", "--yes", "--reason", "switch_off").stdout == "0 operations dropped\n"
+    assert run("quarantine", "drop", "--yes").stdout == f"{waiting} operations dropped\n"
+    assert states(tmp_path / "state" / "outbox.sqlite3") == {("dropped", "quarantined"): waiting}
+    assert list(chain.entries(tmp_path / "audit"))[-1].facts == {"operations": waiting}
+    assert run("quarantine", "drop", "--yes", "--reason", "whim").exit_code == 3
+
+
+def test_no_outbox_is_told(run, tmp_path):
+    """With what to do."""
+    done = run("quarantine", "list", "--state", tmp_path)
+    assert (done.exit_code, "--state" in done.stderr) == (3, True)

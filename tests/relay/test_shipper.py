@@ -269,7 +269,7 @@ class Seer(Picky):
 
 
 def test_a_leak_turns_the_switch_off_until_a_person_turns_it_on(place, gate, calls):
-    """Off, with the rule's name for a reason; all stays; on again, what was met is dropped unsent and the rest goes."""
+    """Off, with the rule's name for a reason; all is quarantined; on again nothing goes by itself, and released what was met stays."""
     span = calls[3][0]
     mine = sum(row[0] == span for row in calls)
     sink = Seer(span)
@@ -279,12 +279,16 @@ def test_a_leak_turns_the_switch_off_until_a_person_turns_it_on(place, gate, cal
         shipper._alert()
     assert (shipper.state, sink.taken) == ("off_last_look_phone", [])
     assert (switch.state().on, switch.state().reason) == (False, "last look: phone")
-    assert states(place / "outbox.sqlite3") == {("pending", ""): len(calls)}
+    held = {("quarantined", "leak"): len(calls) - mine, ("quarantined", "last_look"): mine}
+    assert states(place / "outbox.sqlite3") == held
     assert alerts(place) == ["off_last_look_phone"]
     switch.turn_on("looked at", release="0" * 64)
     turns(shipper, outbox)
+    assert (sink.taken, states(place / "outbox.sqlite3")) == ([], held)
+    assert outbox.release() == len(calls) - mine
+    turns(shipper, outbox)
     outbox.close()
-    assert states(place / "outbox.sqlite3") == {("delivered", ""): len(calls) - mine, ("dropped", "last_look"): mine}
+    assert states(place / "outbox.sqlite3") == {("delivered", ""): len(calls) - mine, ("quarantined", "last_look"): mine}
 
 
 def test_a_switch_that_cannot_be_turned_off_stops_us_all_the_same(place, gate, calls):

@@ -94,7 +94,10 @@ def test_a_policy_that_keeps_what_it_must_not_is_caught_at_the_door(rule, tmp_pa
         shipper.stop(2)
         assert list(server.store.raw()) == []
     assert switch.state().reason.startswith("last look: ")
-    assert states(place / "outbox.sqlite3") == {("pending", ""): len(rows)}
+    held = states(place / "outbox.sqlite3")
+    assert sum(held.values()) == len(rows)
+    assert held[("quarantined", "last_look")] >= 1
+    assert set(held) <= {("quarantined", "last_look"), ("quarantined", "leak")}
     assert not (place / chain.LOG).exists()
     for path in place.iterdir():
         if "outbox" not in path.name:
@@ -115,7 +118,7 @@ examples:
 
 
 def test_the_relay_itself_stops_at_a_leak_and_goes_on_when_a_person_says_so(tmp_path):
-    """The whole way, in processes of their own: nothing arrives, the switch is off, the ledger waits; then all but what was met goes."""
+    """The whole way, in processes of their own: nothing arrives, the switch is off, and no turning on sends what waited then."""
     policy = tmp_path / "blind.yaml"
     policy.write_text(BLIND)
     runtime = tmp_path / "relay"
@@ -129,14 +132,20 @@ def test_the_relay_itself_stops_at_a_leak_and_goes_on_when_a_person_says_so(tmp_
             recorder.record(record)
         assert recorder.drain(30)
         wait_until(lambda: relay.handle.ask().state == "off_last_look_phone")
+        wait_until(lambda: relay.ledger().quarantined == len(records))
         ledger = relay.ledger()
         assert ledger.adds_up
-        assert (ledger.pending, store.raw()) == (len(records), b"")
+        assert (ledger.pending, ledger.quarantined, store.raw()) == (0, len(records), b"")
         assert not relay.switch.state().on
         relay.switch.turn_on("a person has looked", release="0" * 64)
-        ledger = relay.settle()
+        wait_until(lambda: relay.handle.ask().state == "idle")  # what comes before the relay has seen it on again waits with the rest
+        later = call_records(argument='{"patient_name": "Zqxjk"}')
+        for record in later:
+            recorder.record(record)
+        wait_until(lambda: relay.ledger().delivered == len(later))
+        ledger = relay.ledger()
         assert ledger.adds_up
-        assert ledger.dropped == {"last_look": 1}
+        assert (ledger.pending, ledger.quarantined) == (0, len(records))
         assert b"555 01" not in store.raw()
         assert "ALERT off_last_look_phone" in (runtime / "relay.log").read_text()
         assert chain.verify(runtime).holds

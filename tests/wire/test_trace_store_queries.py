@@ -18,7 +18,7 @@ from tracing.local.trace_store.filters import matches, parse_filter
 from tracing.local.trace_store.query import Query, matching
 from tracing.local.trace_store.records import Batch, Run, Selection
 from tracing.local.trace_store.refusal import Refusal
-from tracing.local.trace_store.stats import quantile
+from tracing.local.trace_store.tallies import Ranked
 
 BEGIN = dt.datetime(2026, 3, 1, 9, 0, tzinfo=dt.UTC)
 
@@ -239,9 +239,10 @@ def test_bad_questions_are_refused(server, path, body, status):
 
 def test_statistics_interpolate():
     """p50 and p99 are interpolated between neighbours, as LangSmith's database does."""
-    assert quantile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.5
-    assert quantile([float(n) for n in range(1, 102)], 0.99) == 100.0
-    assert quantile([], 0.5) is None
+    assert Ranked(4, [1, 2, 3, 4]).quantile(0.5) == 2.5
+    assert Ranked(101, range(1, 102)).quantile(0.99) == 100.0
+    assert Ranked(4, {2: 3, 3: 4}).quantile(0.99) == pytest.approx(3.97)
+    assert Ranked().quantile(0.5) is None
 
 
 def test_statistics_of_a_project(server):

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,9 +28,11 @@ from phi_guard.last_look import LastLook
 from phi_guard.outbound.langsmith import LangSmithSink
 from phi_guard.policy import load_policy, shipped
 from phi_guard.runtime import keep_private, state_dir
-from phi_guard.switch import FileSwitch
+from phi_guard.switch import open_switch
 from tracing.cost import Pricing, load_pricing
 from tracing.relay import log
+from tracing.relay.alerts import Alerts
+from tracing.relay.attendance import Attendance, read_worker_id
 from tracing.relay.clock import Hands
 from tracing.relay.database import put_aside
 from tracing.relay.desk import Desk, kind_of
@@ -38,11 +41,14 @@ from tracing.relay.log import say
 from tracing.relay.outbox import Limits, Outbox, OutboxUnusable
 from tracing.relay.shipper import Shipper
 from tracing.relay.tenure import holding
+from tracing.relay.trip import Tripwire
 from tracing.settings import SOCKET, Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from phi_guard.switch import Switch
 
 HERE: Final = "relay"
 DRAIN_S: Final = 5.0
@@ -107,7 +113,8 @@ def _serve(settings: Settings, held: Callable[[], bool]) -> None:
     outbox = _open_outbox(path, Limits(bytes=settings.outbox_max_bytes, ttl_s=settings.outbox_ttl_s), stopping)
     if outbox is None:
         return
-    switch = FileSwitch(settings.switch)
+    switch = open_switch(settings.switch)
+    _follow(outbox, switch)
     shipper = Shipper(path, gate, LangSmithSink(settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), LastLook(listed)), switch)
     intake = Intake(
         outbox=outbox,
@@ -119,8 +126,11 @@ def _serve(settings: Settings, held: Callable[[], bool]) -> None:
         here=HERE,
         state=lambda: shipper.state,
         fault=fault,
+        trip=Tripwire(switch, Alerts(path.parent)),
     )
     shipper.start()
+    attendance = Attendance(switch, read_worker_id(settings.state), gate.digest, path, lambda: shipper.quiet)
+    attendance.start()
     context = zmq.Context()
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.LINGER, 200)
@@ -136,6 +146,7 @@ def _serve(settings: Settings, held: Callable[[], bool]) -> None:
         ended = Desk(socket, context, intake, answers, settings.runtime).listen(partial(_is_over, stopping, held))
     finally:
         shipper.stop(DRAIN_S)
+        attendance.stop()
         socket.close()
         answers.close()
         if ended:
@@ -177,6 +188,12 @@ def _open_outbox(path: Path, limits: Limits, stopping: list[int]) -> Outbox | No
                 told = True
             time.sleep(1.0)
     return None
+
+
+def _follow(outbox: Outbox, switch: Switch) -> None:
+    """What waits from before is looked at before anything new is taken; where that fails, the shipper tries again before it sends."""
+    with suppress(sqlite3.Error):
+        outbox.follow(switch.state())
 
 
 def _open_gate(settings: Settings) -> tuple[Gate, str, frozenset[str]]:

@@ -57,6 +57,11 @@ CREATE TABLE call_totals (
 ) WITHOUT ROWID;
 CREATE TABLE redactions (call TEXT NOT NULL, field TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (call, field)) WITHOUT ROWID;
 """
+_SCHEMA_SINCE: Final = """
+CREATE TABLE IF NOT EXISTS quarantines (upto INTEGER PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS met (seq INTEGER PRIMARY KEY);
+"""
+"""Tables that came later and leave the others as they were; files from before get them when they are opened."""
 
 _locks: Final[dict[str, threading.RLock]] = {}
 
@@ -121,6 +126,8 @@ class Database:
             start = secrets.randbits(40) << 20 if self._replaces else 0
             begin = f"INSERT INTO sqlite_sequence VALUES ('ops', {start}), ('senders', {start}); PRAGMA user_version = {VERSION};"  # noqa: S608  # ours
             db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {begin} COMMIT;")
+        if self._lacks_some(db):
+            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA_SINCE} COMMIT;")
         if check and (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise OutboxUnusable(f"{self.path}: damaged ({len(found)} characters of findings)")
         row = db.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
@@ -128,6 +135,11 @@ class Database:
         if row is None or msgspec.json.decode(row[0], type=Reading).life != self._hands.life:
             _remember(db, clock)
         return clock
+
+    @staticmethod
+    def _lacks_some(db: sqlite3.Connection) -> bool:
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('quarantines', 'met')").fetchone()
+        return bool(tables < 2)
 
     def remember_clock(self) -> None:
         """Write down what the clock shows."""

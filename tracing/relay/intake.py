@@ -15,7 +15,7 @@ import msgspec
 from phi_guard.envelope import METADATA
 from phi_guard.gate import VOID, Gate
 from phi_guard.model import Cleared, Outcome, Payload, Withheld
-from phi_guard.switch import FileSwitch
+from phi_guard.switch import Switch
 from tracing.cost import Pricing
 from tracing.identity import new_id
 from tracing.record import (
@@ -31,11 +31,12 @@ from tracing.record import (
     ToolCall,
 )
 from tracing.relay.ledger import read_ledger
-from tracing.relay.messages import Answer, Ask
+from tracing.relay.messages import Answer, Ask, Overrun
 from tracing.relay.order import Order
 from tracing.relay.outbox import QUOTA, Outbox
 from tracing.relay.presence import LOST_S
 from tracing.relay.span import cost_of, is_billed, op_of, payload_of, tokens_of
+from tracing.relay.trip import Tripwire
 
 HOLD_S: Final = 20.0
 """How long a record may wait for its call's consent, while a batch of its agent that came before is not stored yet."""
@@ -53,7 +54,7 @@ _TOUCHED: Final = frozenset({"redact", "drop", "scan", "truncate", "pseudonym", 
 __all__ = ["LOST_S", "Answer", "Ask", "Intake"]
 
 _decode_batch: Final = msgspec.msgpack.Decoder(Batch).decode
-_decode_ask: Final = msgspec.msgpack.Decoder(Ask).decode
+_decode_asked: Final = msgspec.msgpack.Decoder(Ask | Overrun).decode
 _decode_record: Final[Callable[[bytes | msgspec.Raw], AnyRecord]] = msgspec.msgpack.Decoder(AnyRecord).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -71,18 +72,20 @@ class Intake:
         env: ``dev`` or ``prod``.
         here: the sender under which operations made by the relay itself are counted.
         state: tells what the shipper does.
-        fault: why the gate withholds everything; empty when it does not.
+        fault: why the gate withholds everything since the relay began; empty when it does not.
+        trip: told what must turn the switch off.
     """
 
     outbox: Outbox
     gate: Gate
-    switch: FileSwitch
+    switch: Switch
     pricing: Pricing | None
     project: str
     env: str
     here: str
     state: Callable[[], str] = lambda: "idle"
     fault: str = ""
+    trip: Tripwire | None = None
     refused: int = 0
     _held: dict[str, float] = field(default_factory=dict)
     _heard: dict[str, str] = field(default_factory=dict)
@@ -172,7 +175,11 @@ class Intake:
             outbox: the same outbox, of the thread that calls.
         """
         try:
-            _decode_ask(data)
+            asked = _decode_asked(data)
+            if isinstance(asked, Overrun):
+                if self.trip is not None:
+                    self.trip.note_overrun(asked)
+                return None
             ledger = read_ledger(outbox, self.here)
             return _encode(Answer(ledger=ledger, state=self.state(), fault=self.fault, policy=self.gate.digest, refused=self.refused))
         except _NOT_OURS:
@@ -231,6 +238,8 @@ class Intake:
                 self.outbox.add_redactions(record.call, touched)
             case Withheld(reason, skeleton) if skeleton.kind != VOID:
                 self.outbox.store(record.id, op, record.call, skeleton, withheld=reason)
+                if self.trip is not None and not self.fault:
+                    self.trip.note_withheld(reason)
             case Withheld(reason, _):
                 self.outbox.store_dropped(record.id, op, record.call, reason)
         self._after(record)

@@ -1,4 +1,4 @@
-"""The ledger: where every operation is. ``offered = delivered + pending + withheld + sum(dropped)``, exactly, at any time."""
+"""The ledger: where every operation is. ``offered = delivered + pending + withheld + quarantined + sum(dropped)``, exactly, at any time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from tracing.relay.outbox import DELIVERED, LOST, PENDING, Outbox
+from tracing.relay.outbox import DELIVERED, LOST, PENDING, QUARANTINED, Outbox
 
 SILENT_S: Final = 15.0
 """A recorder that has something to send speaks at least every five seconds: after three times as long, what it still had is lost."""
@@ -20,6 +20,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         delivered: taken by the sink with their content.
         withheld: taken by the sink as a bare skeleton.
         pending: in an agent's memory, on the socket or in the outbox.
+        quarantined: in the outbox since before the switch went off; sent only if a person releases it.
         dropped: not sent and never will be, by reason. ``agent_lost`` is what a silent agent had not handed over; if it speaks again, it
             is pending again. ``outbox_lost`` is what a damaged outbox no longer gives: a row that waited in it, or, where not even its
             counts could be read, all that a living agent had handed over before, of which a part may have been delivered. ``quota`` and
@@ -30,12 +31,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     delivered: int = 0
     withheld: int = 0
     pending: int = 0
+    quarantined: int = 0
     dropped: dict[str, int] = {}
 
     @property
     def adds_up(self) -> bool:
         """Whether the law above holds and no count is below zero."""
-        counts = (self.delivered, self.withheld, self.pending, *self.dropped.values())
+        counts = (self.delivered, self.withheld, self.pending, self.quarantined, *self.dropped.values())
         return min(counts) >= 0 and self.offered == sum(counts)
 
 
@@ -52,12 +54,14 @@ def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledg
 
 
 def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
-    delivered = withheld = stored = 0
+    delivered = withheld = quarantined = stored = 0
     dropped: dict[str, int] = {}
     for state, reason, why, n in outbox.counts(call):
         stored += n
         if state == DELIVERED:
             delivered, withheld = (delivered, withheld + n) if why else (delivered + n, withheld)
+        elif state == QUARANTINED:
+            quarantined += n
         elif state != PENDING:
             dropped[reason] = dropped.get(reason, 0) + n
     offered = stored
@@ -72,5 +76,5 @@ def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
                 for reason, n in lost.items():
                     if n:
                         dropped[reason] = dropped.get(reason, 0) + n
-    pending = offered - delivered - withheld - sum(dropped.values())
-    return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, dropped=dropped)
+    pending = offered - delivered - withheld - quarantined - sum(dropped.values())
+    return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, quarantined=quarantined, dropped=dropped)

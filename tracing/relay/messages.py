@@ -1,10 +1,13 @@
-"""What is said on the relay's socket beside batches: the question how it is, and the answer."""
+"""What is said on the relay's socket beside batches: the question how it is, the answer, and an agent's complaint."""
 
 from __future__ import annotations
 
 import msgspec
 
+from tracing.own_cost import Overrun
 from tracing.relay.ledger import Ledger
+
+__all__ = ["Answer", "Ask", "Overrun"]
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", forbid_unknown_fields=True):

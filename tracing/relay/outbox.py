@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tracing.relay.calls import Calls
 from tracing.relay.clock import Hands
 from tracing.relay.database import Database, OutboxUnusable
-from tracing.relay.salvage import DROPPED, LOST, PENDING
+from tracing.relay.quarantine import STEP, Quarantine
+from tracing.relay.salvage import DROPPED, LOST, PENDING, QUARANTINED
 
 if TYPE_CHECKING:
     from phi_guard.model import Cleared
 
-__all__ = ["DELIVERED", "DROPPED", "LOST", "PENDING", "Limits", "Outbox", "OutboxUnusable", "Row", "Sender"]
+__all__ = ["DELIVERED", "DROPPED", "LOST", "PENDING", "QUARANTINED", "Limits", "Outbox", "OutboxUnusable", "Row", "Sender"]
 
 DELIVERED: Final = "delivered"
 TTL: Final = "ttl"
@@ -90,7 +90,7 @@ class Sender:
         return self.offered - self.arrived - self.lost - sum(self.dropped.values())
 
 
-class Outbox(Calls):
+class Outbox(Quarantine):
     """One SQLite file. Each thread opens its own `Outbox` on it; one that is damaged is replaced under all of them.
 
     Args:
@@ -188,11 +188,12 @@ class Outbox(Calls):
         done = self._db.execute(
             "UPDATE ops SET kind = ?, name = ?, body = ?, policy = ?, seal = ?, withheld = ? WHERE seq = ? AND withheld = ''", facts
         )
-        self._count(PENDING, "", "", -done.rowcount, day="")
-        self._count(PENDING, "", reason, done.rowcount, day="")
+        state, why = self.standing(seq)
+        self._count(state, why, "", -done.rowcount, day="")
+        self._count(state, why, reason, done.rowcount, day="")
 
     def pending(self, limit: int) -> list[Row]:
-        """The oldest operations not yet delivered, in the order they were stored; none of a call that waited too long.
+        """The oldest operations not yet delivered, in the order they were stored; none quarantined, none of a call that waited too long.
 
         Calls that did are dropped here, and not by the thread that stores: whoever asks has none of them in hand.
         """
@@ -201,7 +202,9 @@ class Outbox(Calls):
             with suppress(sqlite3.OperationalError):  # a full disk, say: they are not sent at least
                 self.expire(oldest)
             rows = self._db.execute(
-                "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE age_s >= ? ORDER BY seq LIMIT ?", (oldest, limit)
+                "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE age_s >= ?"
+                " AND seq > (SELECT coalesce(max(upto), 0) FROM quarantines) ORDER BY seq LIMIT ?",
+                (oldest, limit),
             )
             return [Row(*row) for row in rows]
 
@@ -220,18 +223,31 @@ class Outbox(Calls):
         with self.writing():
             self._settle(seqs, state, reason)
 
+    def drop_quarantined(self, reasons: Iterable[str]) -> int:
+        """Drop what is quarantined, for good, counted as ``quarantined``; how many operations."""
+        chosen, done = set(reasons), 0
+        for held in self.held():
+            if held.reason in chosen:
+                rows = self._db.execute("SELECT seq FROM ops WHERE seq <= ? ORDER BY seq", (held.upto,)).fetchall()
+                seqs = [seq for (seq,) in rows if self.standing(seq)[1] == held.reason]
+                for first in range(0, len(seqs), STEP):
+                    self.settle(seqs[first : first + STEP], DROPPED, QUARANTINED)
+                done += len(seqs)
+        return done
+
     def _settle(self, seqs: Iterable[int], state: str, reason: str) -> None:
         folded: Counter[tuple[str, str]] = Counter()
         for seq in seqs:
+            stood = self.standing(seq)
             row = self._db.execute("DELETE FROM ops WHERE seq = ? RETURNING span, op, call, withheld, sender", (seq,)).fetchone()
             if row is not None:
                 span, op, call, withheld, sender = row
                 self._marked(span, op, sender)
                 folded[call, withheld] += 1
+                self._count(*stood, withheld, -1, day="")
                 if state == DROPPED and span == call and op == "create":
                     self._db.execute("UPDATE calls SET dark = ? WHERE call = ?", (reason, call))
         for (call, withheld), n in folded.items():
-            self._count(PENDING, "", withheld, -n, day="")
             self._count(state, reason, withheld, n)
             self._touch(call)
             self._count_in(call, state, reason, withheld, n)
@@ -263,16 +279,26 @@ class Outbox(Calls):
                 return self._db.execute("SELECT state, reason, withheld, sum(n) FROM totals GROUP BY 1, 2, 3 HAVING sum(n) != 0").fetchall()
             return self._db.execute(
                 "SELECT state, reason, withheld, n FROM call_totals WHERE call = ?1"
-                " UNION ALL SELECT 'pending', '', withheld, count(*) FROM ops WHERE call = ?1 GROUP BY withheld",
+                " UNION ALL SELECT CASE WHEN seq > (SELECT coalesce(max(upto), 0) FROM quarantines) THEN 'pending' ELSE 'quarantined' END,"
+                " '', withheld, count(*) FROM ops WHERE call = ?1 GROUP BY 1, 3",
                 (call,),
             ).fetchall()
+
+    def waiting_counts(self) -> dict[str, int]:
+        """How many operations are here, by state: pending, quarantined."""
+        with self._base.reading():
+            return dict(
+                self._db.execute("SELECT state, sum(n) FROM totals WHERE day = '' AND state != ? GROUP BY 1", (DROPPED,)).fetchall()
+            )
 
     def has_room(self, *, for_new: bool) -> bool:
         """Whether something more may wait: an operation of a call that has begun, or one that begins."""
         limits, more = self.limits, 1.0 if for_new else _RESERVE
         (pages,), (free,) = self._db.execute("PRAGMA page_count").fetchone(), self._db.execute("PRAGMA freelist_count").fetchone()
         (size,) = self._db.execute("PRAGMA page_size").fetchone()
-        (ops,) = self._db.execute("SELECT coalesce(sum(n), 0) FROM totals WHERE day = '' AND state = ?", (PENDING,)).fetchone()
+        (ops,) = self._db.execute(
+            "SELECT coalesce(sum(n), 0) FROM totals WHERE day = '' AND state IN (?, ?)", (PENDING, QUARANTINED)
+        ).fetchone()
         return bool((pages - free) * size < limits.bytes * more and ops < limits.ops * more)
 
     # -- senders -------------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ def tidy(outbox: Outbox, made_here: str) -> None:
             for table in ("call_totals", "redactions", "calls"):
                 db.executemany(f"DELETE FROM {table} WHERE call = ?", calls)  # noqa: S608  # closed text
             _sum_up(db, made_here, hour)
+            db.execute("DELETE FROM met WHERE seq NOT IN (SELECT seq FROM ops)")
+            db.execute("DELETE FROM quarantines WHERE upto < (SELECT coalesce(min(seq), 0) FROM ops)")
             db.execute("INSERT OR REPLACE INTO meta VALUES ('tidied', ?)", (str(hour),))
     base.remember_clock()
     base.db.executescript(f"PRAGMA incremental_vacuum({PAGES})")  # execute() would give back one page and stop

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Final
 
 PENDING: Final = "pending"
+QUARANTINED: Final = "quarantined"
 DROPPED: Final = "dropped"
+MET: Final = "last_look"
+"""Why an operation is quarantined that the last look itself met."""
 LOST: Final = "outbox_lost"
 """Why an operation is dropped that a relay had taken and a damaged outbox no longer gives."""
 
-_COUNTS: Final = ("meta", "senders", "totals", "settled", "calls", "call_totals", "redactions")
+_COUNTS: Final = ("meta", "senders", "totals", "settled", "calls", "call_totals", "redactions", "quarantines", "met")
+_YOUNG: Final = ("quarantines", "met")
+"""Tables that an outbox of an earlier release does not have."""
 
 
 def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
@@ -33,18 +38,22 @@ def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
         with closing(sqlite3.connect(held, isolation_level=None, timeout=1.0)) as old:
             if old.execute("PRAGMA user_version").fetchone()[0] != version:
                 return "another version's, what waited in it is not sent"
-            tables = {name: old.execute(f"SELECT * FROM {name}").fetchall() for name in _COUNTS}  # noqa: S608  # closed text
+            there = {name for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            names = [name for name in _COUNTS if name in there or name not in _YOUNG]
+            tables = {name: old.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608  # closed text
             rows = _rows(old)
     except sqlite3.Error:
         return "its counts cannot be read, what waited in it is not sent"
     arrived = sum(int(row[4]) for row in tables["senders"])
     counted = {state: sum(int(n) for _, s, _, _, n in tables["totals"] if s == state) for state in {row[1] for row in tables["totals"]}}
-    waiting = counted.get(PENDING, 0)
+    waiting = counted.get(PENDING, 0) + counted.get(QUARANTINED, 0)
     if arrived != sum(counted.values()) or len(rows) > waiting:
         return "its counts do not fit one another, what waited in it is not sent"
     for name, found in tables.items():
         if found:
             new.executemany(f"INSERT OR REPLACE INTO {name} VALUES ({', '.join('?' * len(found[0]))})", found)  # noqa: S608  # closed text
+    # A new operation's number must be beyond every mark of the quarantine.
+    new.execute("UPDATE sqlite_sequence SET seq = max(seq, (SELECT coalesce(max(upto), 0) FROM quarantines)) WHERE name = 'ops'")
     new.executemany("INSERT INTO ops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     _count_lost(new, waiting, len(rows))
     return f"{len(rows)} of {waiting} that waited in it are carried over"
@@ -52,11 +61,16 @@ def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
 
 def _count_lost(new: sqlite3.Connection, waiting: int, carried: int) -> None:
     """The ledger of what waited: what is here waits on, the rest is dropped."""
-    new.execute("DELETE FROM totals WHERE state = ?", (PENDING,))
+    new.execute("DELETE FROM totals WHERE state IN (?, ?)", (PENDING, QUARANTINED))
     if waiting > carried:
         lost = (DROPPED, LOST, waiting - carried)
         new.execute("INSERT INTO totals VALUES ('', ?, ?, '', ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", lost)
-    new.execute("INSERT INTO totals SELECT '', ?, '', withheld, count(*) FROM ops GROUP BY withheld", (PENDING,))
+    new.execute(
+        "INSERT INTO totals SELECT '', CASE WHEN why IS NULL THEN ?1 ELSE ?2 END, coalesce(why, ''), withheld, count(*) FROM"
+        " (SELECT withheld, CASE WHEN seq IN (SELECT seq FROM met) THEN ?3"
+        " ELSE (SELECT reason FROM quarantines WHERE upto >= ops.seq ORDER BY upto LIMIT 1) END AS why FROM ops) GROUP BY why, withheld",
+        (PENDING, QUARANTINED, MET),
+    )
 
 
 def _rows(old: sqlite3.Connection) -> list[tuple[object, ...]]:

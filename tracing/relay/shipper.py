@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from phi_guard.gate import Gate
     from phi_guard.model import Cleared
     from phi_guard.outbound.sink import Sink
-    from phi_guard.switch import FileSwitch
+    from phi_guard.switch import Switch
 
 BATCH: Final = 100
 """Operations in one posting: LangSmith's own limit."""
@@ -50,10 +51,11 @@ class Shipper(threading.Thread):
         path: the outbox file; the thread opens its own connection. The disclosure log and the alerts are kept beside it.
         gate: knows its own bytes again; what it does not know is not sent.
         sink: where they go.
-        switch: asked before every delivery; off means nothing is sent and nothing is lost.
+        switch: asked before every delivery, and ten times a second while there is nothing to do. While it is off nothing is sent, and what
+            waited when it was turned off is quarantined.
     """
 
-    def __init__(self, path: Path, gate: Gate, sink: Sink, switch: FileSwitch) -> None:
+    def __init__(self, path: Path, gate: Gate, sink: Sink, switch: Switch) -> None:
         super().__init__(name="phi-guard-shipper", daemon=True)
         self._path, self._gate, self._sink, self._switch = path, gate, sink, switch
         self._disclosures = DisclosureLog(path.parent)
@@ -63,9 +65,14 @@ class Shipper(threading.Thread):
         self._failures = 0
         self._tripped: LeakSeen | None = None
         self._seen_off = False
-        self._quarantine: frozenset[tuple[int, str]] = frozenset()
+        self._sending = False
         self.state = "idle"
         self.last_ack = 0.0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is on its way. Whoever has seen the switch off before he asks knows that nothing will be."""
+        return not self._sending
 
     def stop(self, seconds: float) -> None:
         """Ship what is pending for at most ``seconds``, then end. What is on its way then is not waited for: it stays pending."""
@@ -88,7 +95,10 @@ class Shipper(threading.Thread):
                 self._alert()
                 if self._is_over():
                     return
-                self._wake.wait(wait)
+                if outbox is None:
+                    self._wake.wait(wait)
+                else:
+                    self._rest(outbox, wait)
                 if self._stop_at is not None and self.state.startswith(("halted_", "waiting_")):
                     return
         finally:
@@ -101,7 +111,7 @@ class Shipper(threading.Thread):
 
     def _turn(self, outbox: Outbox) -> float:
         """Ship what is next; seconds to wait before the turn after."""
-        if not self._may_send():
+        if not self._may_send(outbox):
             return IDLE_S
         rows = self._next(outbox)
         if not rows:
@@ -110,7 +120,7 @@ class Shipper(threading.Thread):
         try:
             self._ship(outbox, rows)
         except LeakSeen as leak:
-            self._trip(leak, rows)
+            self._trip(outbox, leak, rows)
             return IDLE_S
         except DeliveryHalted as fault:
             self._failures += 1
@@ -120,6 +130,16 @@ class Shipper(threading.Thread):
             return self._wait_for(fault.code, fault.retry_after_s)
         self.state, self._failures = "sending", 0
         return 0.0
+
+    def _rest(self, outbox: Outbox, seconds: float) -> None:
+        """Send nothing for so long, and look at the switch meanwhile."""
+        end, state = time.monotonic() + seconds, self.state
+        while (left := end - time.monotonic()) > 0 and not self._wake.wait(min(IDLE_S, left)):
+            try:
+                if left > IDLE_S and self._may_send(outbox):
+                    self.state = state
+            except Exception:  # noqa: BLE001  # the next turn meets it again, and tells
+                return
 
     def _wait_for(self, code: str, asked_s: float | None) -> float:
         self._failures += 1
@@ -136,10 +156,18 @@ class Shipper(threading.Thread):
 
     # -- the switch and the last look ------------------------------------------------------------------------------------------------
 
-    def _may_send(self) -> bool:
-        """Whether the switch is on; and, after the last look has turned it off, whether a person has turned it on again."""
-        on = self._switch.state().on
-        if not on:
+    def _may_send(self, outbox: Outbox) -> bool:
+        """Whether the switch is on; and, after the last look has turned it off, whether a person has turned it on again.
+
+        Nothing is in hand here, so that what waits can be quarantined.
+        """
+        state = self._switch.state()
+        try:
+            outbox.follow(state)
+        except sqlite3.OperationalError:  # a full disk, say; it is looked at again before anything is sent
+            if state.on:
+                raise
+        if not state.on:
             self._seen_off = True
             self.state = f"off_{self._tripped.code}" if self._tripped else "off"
             return False
@@ -149,11 +177,16 @@ class Shipper(threading.Thread):
         self._tripped = None
         return True
 
-    def _trip(self, leak: LeakSeen, rows: list[Row]) -> None:
-        """Turn the switch off. What was met stays in the outbox; once a person has turned the switch on again, it is dropped unsent."""
+    def _trip(self, outbox: Outbox, leak: LeakSeen, rows: list[Row]) -> None:
+        """Turn the switch off. All that waits is quarantined; what was met is never sent, whoever turns the switch on again."""
         self._tripped, self._seen_off = leak, False
-        self._quarantine |= {(row.seq, row.span) for row in rows if row.span in leak.spans}
-        self.state = f"off_{leak.code}"
+        try:
+            outbox.note_met([row.seq for row in rows if row.span in leak.spans])
+        finally:
+            self._turn_off(leak)
+            self.state = f"off_{leak.code}"
+
+    def _turn_off(self, leak: LeakSeen) -> None:
         try:
             self._switch.turn_off(f"last look: {leak.rule}", LEAK)
         except SwitchError:
@@ -165,11 +198,6 @@ class Shipper(threading.Thread):
     def _next(self, outbox: Outbox) -> list[Row]:
         """The oldest rows that fit in one posting; one alone while we are refused as who we are."""
         rows = outbox.pending(1 if self.state.startswith("halted_") else BATCH)
-        if self._quarantine:
-            dropped = [row for row in rows if (row.seq, row.span) in self._quarantine]
-            outbox.settle([row.seq for row in dropped], DROPPED, "last_look")
-            self._quarantine -= {(row.seq, row.span) for row in dropped}
-            rows = [row for row in rows if row not in dropped] or (outbox.pending(BATCH) if dropped else [])
         return list(_fitting(rows, BATCH_BYTES))
 
     def _ship(self, outbox: Outbox, rows: list[Row]) -> None:
@@ -186,9 +214,12 @@ class Shipper(threading.Thread):
 
     def _deliver(self, outbox: Outbox, batch: list[tuple[Row, Cleared]]) -> None:
         """Deliver; where the batch is refused for good, halve it until the operation that poisons it stands alone, and drop that one."""
-        if not batch or not self._switch.state().on:  # halving can take many deliveries: the switch may be turned off meanwhile
+        if not batch:
             return
+        self._sending = True  # before the switch is asked: see `quiet`
         try:
+            if not self._switch.state().on:  # halving can take many deliveries: the switch may be turned off meanwhile
+                return
             self._sink.deliver([cleared for _, cleared in batch], self._disclosures)
         except DeliveryRefused as fault:
             if len(batch) == 1:
@@ -200,6 +231,8 @@ class Shipper(threading.Thread):
         else:
             outbox.settle([row.seq for row, _ in batch], DELIVERED)
             self.last_ack = time.time()
+        finally:
+            self._sending = False
 
 
 def _fitting(rows: Iterable[Row], limit: int) -> Iterator[Row]:

@@ -7,6 +7,7 @@ import json
 import sys
 
 from tracing.local.trace_store.faults import Faults
+from tracing.local.trace_store.retention import KEEPS
 from tracing.local.trace_store.serve import serve
 from tracing.local.trace_store.store import StoreUnavailable
 
@@ -19,11 +20,13 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free one")
     parser.add_argument("--path", default=":memory:", help="the store's file (default: %(default)s)")
+    parser.add_argument("--keep", choices=list(KEEPS), default="all", help="delete whole traces that are older (default: %(default)s)")
     parser.add_argument("--keep-raw", action="store_true", help="keep every request as it arrived")
     parser.add_argument("--faults", action="store_true", help="let POST /_control ask for faults")
     asked = parser.parse_args()
     try:
-        serve(asked.host, asked.port, asked.path, on_ready=_say, keep_raw=asked.keep_raw, faults=Faults() if asked.faults else None)
+        faults = Faults() if asked.faults else None
+        serve(asked.host, asked.port, asked.path, on_ready=_say, keep_raw=asked.keep_raw, faults=faults, keep_days=KEEPS[asked.keep])
     except KeyboardInterrupt:
         return 0
     except (OSError, OverflowError, ValueError, StoreUnavailable) as fault:

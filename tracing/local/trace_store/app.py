@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import secrets
 import time
 import uuid
@@ -17,8 +16,9 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tracing.local.trace_store import ingest, moments, views
-from tracing.local.trace_store.query import Query, matching, page, v1_query, v2_query, v2_selects
+from tracing.local.trace_store import absent, feedback, ingest, moments, traces, views
+from tracing.local.trace_store.answers import answer, body_of, number, uuid_of
+from tracing.local.trace_store.query import Query, page, v1_query, v2_query, v2_selects
 from tracing.local.trace_store.reception import BODY, Limits, Reception
 from tracing.local.trace_store.records import Batch, Json, Project, Selection
 from tracing.local.trace_store.refusal import Refusal
@@ -66,26 +66,7 @@ def create_app(store: TraceStore, *, faults: Faults | None = None, limits: Limit
 
 def _as_json(_: Request, fault: Exception) -> Response:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
-    return _answer({"detail": "no such address" if status == 404 else "not for this method"}, status)
-
-
-def _answer(content: object, status: int = 200) -> Response:
-    # Escaped to ASCII, because a run may hold half a surrogate pair, which UTF-8 cannot.
-    return Response(json.dumps(content, separators=(",", ":")), status, media_type="application/json")
-
-
-def _uuid(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise Refusal(422, "address: the id is not a UUID") from None
-
-
-def _number(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (text.isdecimal() and len(text) < 10 and int(text) <= most):
-        raise Refusal(422, f"{name}: must be 0 to {most}")
-    return int(text)
+    return answer({"detail": "no such address" if status == 404 else "not for this method"}, status)
 
 
 class _Api:
@@ -101,7 +82,7 @@ class _Api:
     def routes(self) -> list[Route]:
         """All routes; what has no form of its own under ``/api/v2`` answers there as in v1."""
         v1 = [
-            ("GET", "/info", lambda _: _answer(INFO)),
+            ("GET", "/info", lambda _: answer(INFO)),
             ("POST", "/runs/multipart", self.take_multipart),
             ("POST", "/runs/batch", self.take_batch),
             ("POST", "/runs", self.take_run),
@@ -116,18 +97,18 @@ class _Api:
             ("GET", "/sessions/{project_id}", self.read_project),
             ("PATCH", "/sessions/{project_id}", self.change_project),
             ("DELETE", "/sessions/{project_id}", self.delete_project),
-            ("POST", "/feedback", self.add_feedback),
-            ("GET", "/feedback", self.list_feedback),
-            ("GET", "/feedback/{feedback_id}", self.read_feedback),
-            ("DELETE", "/feedback/{feedback_id}", self.delete_feedback),
+            *feedback.routes(self.store),
         ]
         v2 = [
             ("POST", "/v2/runs/query", self.query_v2),
             ("GET", "/v2/runs/{run_id}", self.read_v2),
+            ("GET", "/v2/runs/{run_id}/url", self.run_url),
+            ("POST", "/v2/traces/query", self.query_traces),
+            ("GET", "/v2/traces/{trace_id}/runs", self.read_trace),
             ("GET", "/v2/sessions", lambda request: self.list_projects(request, wrapped=True)),
         ]
         v2 += [(method, f"/v2{path}", endpoint) for method, path, endpoint in v1]
-        routes = [Route(path, endpoint, methods=[method]) for method, path, endpoint in v2 + v1]
+        routes = absent.routes() + [Route(path, endpoint, methods=[method]) for method, path, endpoint in v2 + v1]
         if self.faults is not None:
             routes.append(Route("/_control", self.control, methods=["GET", "POST"]))
         return routes
@@ -136,58 +117,73 @@ class _Api:
 
     def take_multipart(self, request: Request) -> Response:
         self.store.take(ingest.from_multipart(request.headers.get("content-type", ""), request.scope[BODY]))
-        return _answer({"message": "Runs batch ingested"}, 202)
+        return answer({"message": "Runs batch ingested"}, 202)
 
     def take_batch(self, request: Request) -> Response:
         self.store.take(ingest.from_batch(request.scope[BODY]))
-        return _answer({"message": "Runs batch ingested"}, 202)
+        return answer({"message": "Runs batch ingested"}, 202)
 
     def take_run(self, request: Request) -> Response:
-        body = self._object(request)
+        body = body_of(request)
         run_id = request.path_params.get("run_id")
         if run_id is None:
             operation = ingest.operation("post", body)
         else:
-            operation = ingest.operation("patch", {"id": _uuid(run_id)} | body, _uuid(run_id))
+            operation = ingest.operation("patch", {"id": uuid_of(run_id)} | body, uuid_of(run_id))
         self.store.take(Batch((operation,)))
-        return _answer({"message": "Run ingested"}, 202)
+        return answer({"message": "Run ingested"}, 202)
 
     # Runs out
 
     def query_v1(self, request: Request) -> Response:
         self._carry_out()
-        query = v1_query(self._object(request))
+        query = v1_query(body_of(request))
         runs, cursor = page(self.store, query)
         rows = [views.v1_row(run, self._address(request), query.select) for run in runs]
-        return _answer({"runs": rows, "cursors": {"next": cursor, "prev": None}, "parsed_query": None})
+        return answer({"runs": rows, "cursors": {"next": cursor, "prev": None}, "parsed_query": None})
 
     def query_v2(self, request: Request) -> Response:
         self._carry_out()
-        query = v2_query(self._object(request))
+        query = v2_query(body_of(request))
         runs, cursor = page(self.store, query)
-        return _answer({"items": [views.v2_row(run, self._address(request), query.select) for run in runs], "next_cursor": cursor})
+        return answer({"items": [views.v2_row(run, self._address(request), query.select) for run in runs], "next_cursor": cursor})
 
     def read_v1(self, request: Request) -> Response:
         self._carry_out()
-        run = self.store.run(_uuid(request.path_params["run_id"]))
+        run = self.store.run(uuid_of(request.path_params["run_id"]))
         if run is None:
             raise Refusal(404, "Run not found")
-        return _answer(views.v1_row(run, self._address(request)))
+        return answer(views.v1_row(run, self._address(request)))
 
     def read_v2(self, request: Request) -> Response:
         self._carry_out()
-        run = self.store.run(_uuid(request.path_params["run_id"]))
+        run = self.store.run(uuid_of(request.path_params["run_id"]))
         project_id = request.query_params.get("project_id")
         if project_id is None:
             raise Refusal(400, "project_id: must be given")
-        if run is None or run.project_id != _uuid(project_id):
+        if run is None or run.project_id != uuid_of(project_id):
             raise Refusal(404, "Run not found")
-        return _answer(views.v2_row(run, self._address(request), v2_selects(request.query_params.getlist("selects"))))
+        return answer(views.v2_row(run, self._address(request), v2_selects(request.query_params.getlist("selects"))))
+
+    def run_url(self, request: Request) -> Response:
+        run = self.store.run(uuid_of(request.path_params["run_id"]))
+        if run is None:
+            raise Refusal(404, "Run not found")
+        return answer({"url": f"{str(request.base_url).rstrip('/')}{views.app_path(run)}"})
+
+    def query_traces(self, request: Request) -> Response:
+        self._carry_out()
+        return answer(traces.trace_page(self.store, body_of(request), self._address(request)))
+
+    def read_trace(self, request: Request) -> Response:
+        self._carry_out()
+        trace_id = uuid_of(request.path_params["trace_id"])
+        return answer(traces.trace_runs(self.store, trace_id, request.query_params, self._address(request)))
 
     def read_attachment(self, request: Request) -> Response:
         self._carry_out()
         given = request.path_params
-        found = self.store.attachment(_uuid(given["run_id"]), given["name"])
+        found = self.store.attachment(uuid_of(given["run_id"]), given["name"])
         if found is None or not secrets.compare_digest(given["ticket"].encode(), self.ticket.encode()):
             raise Refusal(404, "Attachment not found")
         # Never shown as a page: an attachment of type text/html must not run in a reader's browser.
@@ -195,15 +191,15 @@ class _Api:
 
     def stats(self, request: Request) -> Response:
         self._carry_out()
-        return _answer(run_stats(matching(self.store, v1_query(self._object(request)))))
+        return answer(run_stats(self.store, v1_query(body_of(request))))
 
     def delete_runs(self, request: Request) -> Response:
         """Delete whole traces by id or by metadata; at once, or after ``Faults.delete_after_s``, as hosted LangSmith at the weekend."""
-        body = self._object(request)
+        body = body_of(request)
         traces, wanted = body.get("trace_ids"), body.get("metadata")
         if isinstance(traces, list) and 0 < len(traces) <= _MOST_TRACES and all(isinstance(one, str) for one in traces):
-            project_id = _uuid(str(body.get("session_id")))
-            chosen = [Selection(trace_id=_uuid(one), project_ids=(project_id,)) for one in traces]
+            project_id = uuid_of(str(body.get("session_id")))
+            chosen = [Selection(trace_id=uuid_of(one), project_ids=(project_id,)) for one in traces]
         elif isinstance(wanted, dict) and wanted:
             fits = (run for run in self.store.runs(Selection()) if any(_has(run.metadata, key, value) for key, value in wanted.items()))
             chosen = [Selection(trace_id=one) for one in {run.trace_id for run in fits}]
@@ -213,7 +209,7 @@ class _Api:
         wait = self.faults.delete_after_s if self.faults is not None else 0.0
         self.due.append((time.monotonic() + wait, runs))
         self._carry_out()
-        return _answer({"message": "Runs deleted"}, 202)
+        return answer({"message": "Runs deleted"}, 202)
 
     def _carry_out(self) -> None:
         """Delete what is due. Called before each look at the runs, so that no thread of its own can outlive the store."""
@@ -226,22 +222,22 @@ class _Api:
     # Projects
 
     def add_project(self, request: Request) -> Response:
-        body = self._object(request)
+        body = body_of(request)
         name = body.get("name")
         if not isinstance(name, str) or not name or not _encodable(name):
             raise Refusal(422, "name: must be a text that is not empty")
         there = next((one for one in self.store.projects() if one.name == name), None)
         if there and request.query_params.get("upsert", "").lower() == "true":
-            return _answer(views.project_row(there))
-        project_id = _uuid(str(body.get("id") or uuid.uuid4()))
+            return answer(views.project_row(there))
+        project_id = uuid_of(str(body.get("id") or uuid.uuid4()))
         kept = {key: body[key] for key in ("description", "extra", "end_time", "reference_dataset_id") if body.get(key) is not None}
         project = Project(project_id, name, moments.now(), kept)
         self.store.add_project(project)
-        return _answer(views.project_row(project))
+        return answer(views.project_row(project))
 
     def list_projects(self, request: Request, *, wrapped: bool = False) -> Response:
         asked = request.query_params
-        ids = {_uuid(one) for one in asked.getlist("id")}
+        ids = {uuid_of(one) for one in asked.getlist("id")}
         metadata = ingest.shaped(ingest.document(asked.get("metadata", "{}").encode(), "metadata"), dict[str, Any], "metadata")
         found = [
             one
@@ -251,65 +247,40 @@ class _Api:
             and asked.get("name_contains", "").lower() in one.name.lower()
             and all(_has((one.body.get("extra") or {}).get("metadata") or {}, key, value) for key, value in metadata.items())
         ]
-        offset = _number(request, "offset", 0, 10**9 - 1)
-        rows = [self._project_row(request, one) for one in found[offset : offset + _number(request, "limit", 100, 100)]]
-        return _answer({"items": rows, "next_cursor": None} if wrapped else rows)
+        start = number(request, "cursor" if wrapped else "offset", 0, 10**9 - 1)
+        end = start + number(request, "page_size" if "page_size" in asked else "limit", 100, 100)
+        rows = [self._project_row(request, one) for one in found[start:end]]
+        return answer({"items": rows, "next_cursor": str(end) if end < len(found) else None} if wrapped else rows)
 
     def read_project(self, request: Request) -> Response:
-        return _answer(self._project_row(request, self._project(request)))
+        return answer(self._project_row(request, self._project(request)))
 
     def change_project(self, request: Request) -> Response:
-        project, body = self._project(request), self._object(request)
+        project, body = self._project(request), body_of(request)
         name = body.get("name") or project.name
         if not isinstance(name, str) or not _encodable(name):
             raise Refusal(422, "name: must be a text")
         kept = {key: body[key] for key in ("description", "extra", "end_time") if body.get(key) is not None}
         changed = dataclasses.replace(project, name=name, body=project.body | kept)
         self.store.change_project(changed)
-        return _answer(views.project_row(changed))
+        return answer(views.project_row(changed))
 
     def delete_project(self, request: Request) -> Response:
         self.store.delete_project(self._project(request).id)
-        return _answer({"message": "Project deleted"}, 202)
-
-    # Feedback
-
-    def add_feedback(self, request: Request) -> Response:
-        body = ingest.feedback_of(self._object(request))
-        self.store.take(Batch(feedback=(body,)))
-        return _answer(body)
-
-    def list_feedback(self, request: Request) -> Response:
-        runs, keys = request.query_params.getlist("run"), request.query_params.getlist("key")
-        found = [one for one in self.store.feedback() if (not runs or one.get("run_id") in runs) and (not keys or one["key"] in keys)]
-        offset = _number(request, "offset", 0, 10**9 - 1)
-        return _answer(found[offset : offset + _number(request, "limit", 100, 100)])
-
-    def read_feedback(self, request: Request) -> Response:
-        found = self.store.feedback(_uuid(request.path_params["feedback_id"]))
-        if not found:
-            raise Refusal(404, "Feedback not found")
-        return _answer(found[0])
-
-    def delete_feedback(self, request: Request) -> Response:
-        self.store.delete_feedback(_uuid(request.path_params["feedback_id"]))
-        return _answer({"message": "Feedback deleted"})
+        return answer({"message": "Project deleted"}, 202)
 
     # Faults
 
     def control(self, request: Request) -> Response:
         assert self.faults is not None  # noqa: S101 - the route is there only with faults
         if request.method == "POST":
-            self.faults.change(self._object(request))
-        return _answer(dataclasses.asdict(self.faults))
+            self.faults.change(body_of(request))
+        return answer(dataclasses.asdict(self.faults))
 
     # Parts of the above
 
-    def _object(self, request: Request) -> Json:
-        return ingest.shaped(ingest.document(request.scope[BODY]), dict[str, Any], "body")
-
     def _project(self, request: Request) -> Project:
-        wanted = _uuid(request.path_params["project_id"])
+        wanted = uuid_of(request.path_params["project_id"])
         found = next((one for one in self.store.projects() if one.id == wanted), None)
         if found is None:
             raise Refusal(404, "Project not found")
@@ -320,8 +291,8 @@ class _Api:
         row = views.project_row(project)
         if request.query_params.get("include_stats", "").lower() == "true":
             mine = (project.id,)
-            every = run_stats(matching(self.store, Query(selection=Selection(project_ids=mine))))
-            roots = run_stats(matching(self.store, Query(selection=Selection(project_ids=mine, is_root=True))))
+            every = run_stats(self.store, Query(selection=Selection(project_ids=mine)))
+            roots = run_stats(self.store, Query(selection=Selection(project_ids=mine, is_root=True)))
             row |= every | {name: roots[name] for name in ("run_count", "latency_p50", "latency_p99", "error_rate")}
         return row
 

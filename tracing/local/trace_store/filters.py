@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracing.local.trace_store import moments
+from tracing.local.trace_store.entries import entries, plain
 from tracing.local.trace_store.refusal import Refusal
 from tracing.local.trace_store.usage import usage
 
@@ -151,7 +152,7 @@ class _Reader:
         value = self.list() if comparator == "in" else self.literal()
         try:
             return Comparison(comparator, field, _prepared(comparator, field, value))
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, OverflowError, AttributeError):
             self.at = at
             raise self.fault(f"a value that {comparator}({field}, ...) can use") from None
 
@@ -222,7 +223,7 @@ def _prepared(comparator: str, field: str, value: Any) -> Any:
     if field in {"status", "run_type"}:
         return value.lower()
     if field.endswith("_value"):
-        return value if comparator in {"gt", "gte", "lt", "lte"} else _plain(value)
+        return value if comparator in {"gt", "gte", "lt", "lte"} else plain(value)
     if field.endswith("_key") and not isinstance(value, str):
         raise TypeError
     return value
@@ -279,39 +280,20 @@ def _contains(run: Run, condition: Comparison) -> bool:
     return str(condition.value) in json.dumps(where, ensure_ascii=False, default=str).lower()
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _entries(value: object) -> list[tuple[str, object]]:
-    """The leaves of a JSON object by dotted key, as LangSmith indexes them."""
-    leaves: list[tuple[str, object]] = []
-    waiting = [("", value)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [(f"{path}.{key}" if path else key, inner) for key, inner in value.items()]
-        elif isinstance(value, list):
-            waiting += [(path, inner) for inner in value]
-        elif path:
-            leaves.append((path, value))
-    return leaves
-
-
 _Reading: TypeAlias = Callable[["Run", frozenset[str] | None], Any]
 
 
 def _of_keys(read: Callable[[Run], object]) -> _Reading:
-    return lambda run, _: tuple(key for key, _value in _entries(read(run)))
+    return lambda run, _: tuple(key for key, _value in entries(read(run)))
 
 
 def _of_values(read: Callable[[Run], object]) -> _Reading:
     # Numbers stay numbers beside their text, so that both eq(.., "7") and gt(.., 5) hold.
     return lambda run, keys: tuple(
         form
-        for key, value in _entries(read(run))
+        for key, value in entries(read(run))
         if keys is None or key in keys
-        for form in ((_plain(value), value) if _number(value) else (_plain(value),))
+        for form in ((plain(value), value) if _number(value) else (plain(value),))
     )
 
 

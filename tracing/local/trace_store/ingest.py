@@ -190,7 +190,8 @@ def feedback_of(value: object, where: str = "feedback") -> Json:
     shape = shaped(value, _FeedbackShape, where)
     _text(shape.key, where)
     given = shaped(value, dict[str, Any], where)
-    return given | {"id": str(shape.id), "run_id": str(shape.run_id) if shape.run_id else None}
+    now = moments.iso(moments.now())
+    return {"created_at": now, "modified_at": now} | given | {"id": str(shape.id), "run_id": str(shape.run_id) if shape.run_id else None}
 
 
 def _uuid(text: str, where: str) -> str:

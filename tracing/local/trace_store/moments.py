@@ -30,6 +30,11 @@ def now() -> int:
     return (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
 
 
+def dotted(moment_us: int, run_id: str) -> str:
+    """The dotted order of a root."""
+    return f"{_EPOCH + moment_us * _MICROSECOND:%Y%m%dT%H%M%S%fZ}{run_id}"
+
+
 def dotted_start(dotted_order: str) -> int | None:
     """When a run began, in microseconds, read from the last step of its dotted order (``20230914T223155647123Z<uuid>``)."""
     stamp = dotted_order.rpartition(".")[2][:_STAMP_CHARS]

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from tracing.local.trace_store import moments
+from tracing.local.trace_store.conditions import condition_of
 from tracing.local.trace_store.filters import Filter, matches, parse_filter, search_filter
 from tracing.local.trace_store.ingest import shaped
 from tracing.local.trace_store.records import Position, Run, Selection
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracing.local.trace_store.store import TraceStore
+    from tracing.local.trace_store.tallies import Totals
 
 V1_PAGE: Final = 100
 """Largest v1 ``limit``; hosted LangSmith answers 400 above it."""
 V2_PAGE: Final = 1000
 """Largest v2 ``page_size``; without one, 100."""
-_DAY_US: Final = 24 * 3600 * 1_000_000
+DAY_US: Final = 24 * 3600 * 1_000_000
+"""What v2 shows without a ``min_start_time``."""
 
 
 class _V1Body(msgspec.Struct):
@@ -36,6 +39,7 @@ class _V1Body(msgspec.Struct):
     reference_example: list[UUID] | None = None
     run_type: str | None = None
     is_root: bool | None = None
+    execution_order: int | None = None
     error: bool | None = None
     start_time: str | None = None
     end_time: str | None = None
@@ -108,11 +112,11 @@ def v1_query(body: Any) -> Query:
             project_ids=_texts(asked.session),
             trace_id=str(asked.trace) if asked.trace else None,
             parent_id=str(asked.parent_run) if asked.parent_run else None,
-            is_root=asked.is_root,
+            is_root=True if asked.execution_order == 1 else asked.is_root,  # the first of a trace, as it was once asked for
             run_type=asked.run_type.lower() if asked.run_type else None,
             has_error=asked.error,
-            from_us=_moment(asked.start_time, "start_time"),
-            to_us=_moment(asked.end_time, "end_time"),
+            from_us=instant(asked.start_time, "start_time"),
+            to_us=instant(asked.end_time, "end_time"),
         ),
         filters=_filters(asked.filter) + ((search_filter(asked.query.lower()),) if asked.query else ()),
         trace_filter=parse_filter(asked.trace_filter) if asked.trace_filter else None,
@@ -120,7 +124,7 @@ def v1_query(body: Any) -> Query:
         reference_examples=frozenset(_texts(asked.reference_example) or ()) or None,
         select=tuple(asked.select or ()),
         page=asked.limit or V1_PAGE,
-        after=_position(asked.cursor),
+        after=cursor_position(asked.cursor),
         newest_first=asked.order != "asc",
     )
 
@@ -136,7 +140,7 @@ def v2_query(body: Any) -> Query:
         raise Refusal(400, "project_ids: must name at least one project")
     if asked.page_size is not None and not 1 <= asked.page_size <= V2_PAGE:
         raise Refusal(400, f"page_size: must be 1 to {V2_PAGE}; read on with the cursor")
-    earliest = _moment(asked.min_start_time, "min_start_time")
+    earliest = instant(asked.min_start_time, "min_start_time")
     return Query(
         selection=Selection(
             ids=_texts(asked.ids),
@@ -145,8 +149,8 @@ def v2_query(body: Any) -> Query:
             is_root=asked.is_root,
             run_type=asked.run_type.lower() if asked.run_type else None,
             has_error=asked.has_error,
-            from_us=moments.now() - _DAY_US if earliest is None else earliest,
-            to_us=_moment(asked.max_start_time, "max_start_time"),
+            from_us=moments.now() - DAY_US if earliest is None else earliest,
+            to_us=instant(asked.max_start_time, "max_start_time"),
         ),
         filters=_filters(asked.filter),
         trace_filter=parse_filter(asked.trace_filter) if asked.trace_filter else None,
@@ -154,7 +158,7 @@ def v2_query(body: Any) -> Query:
         reference_examples=frozenset(_texts(asked.reference_examples) or ()) or None,
         select=v2_selects(asked.selects or ()),
         page=asked.page_size or 100,
-        after=_position(asked.cursor),
+        after=cursor_position(asked.cursor),
     )
 
 
@@ -173,10 +177,11 @@ def matching(store: TraceStore, query: Query) -> Iterator[Run]:
     """Every run that answers a query, from its position on."""
     roots: dict[str, bool] = {}
     trees: dict[str, bool] = {}
-    for run in store.runs(query.selection, query.after, newest_first=query.newest_first):
+    condition = condition_of(query.filters)
+    for run in store.runs(query.selection, query.after, newest_first=query.newest_first, condition=condition):
         if query.reference_examples is not None and run.body.get("reference_example_id") not in query.reference_examples:
             continue
-        if not all(matches(one, run) for one in query.filters):
+        if not condition.exact and not all(matches(one, run) for one in query.filters):
             continue
         trace_id = run.trace_id
         if query.trace_filter is not None:
@@ -193,6 +198,14 @@ def matching(store: TraceStore, query: Query) -> Iterator[Run]:
         yield run
 
 
+def added_up(store: TraceStore, query: Query) -> Totals | None:
+    """The totals of the runs a query finds, or None where SQL alone cannot tell which those are."""
+    condition = condition_of(query.filters)
+    if not condition.exact or query.after or query.trace_filter or query.tree_filter or query.reference_examples is not None:
+        return None
+    return store.totals(query.selection, condition)
+
+
 def page(store: TraceStore, query: Query) -> tuple[list[Run], str | None]:
     """One page of runs, and the cursor of the next or None."""
     runs: list[Run] = []
@@ -204,7 +217,12 @@ def page(store: TraceStore, query: Query) -> tuple[list[Run], str | None]:
     return runs, None
 
 
-def _position(cursor: str | None) -> Position | None:
+def cursor_position(cursor: str | None) -> Position | None:
+    """The place that a cursor of this store stands for.
+
+    Raises:
+        Refusal: 400 for any other text.
+    """
     if cursor is None:
         return None
     try:
@@ -214,7 +232,12 @@ def _position(cursor: str | None) -> Position | None:
         raise Refusal(400, "cursor: not one this store gave; pass the last answer's cursor unchanged") from None
 
 
-def _moment(text: str | None, name: str) -> int | None:
+def instant(text: str | None, name: str) -> int | None:
+    """The moment of a field that may be missing, microseconds since 1970.
+
+    Raises:
+        Refusal: 422 where it is not an ISO 8601 time.
+    """
     try:
         return None if text is None else moments.microseconds(text)
     except (ValueError, OverflowError):

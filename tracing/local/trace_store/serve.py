@@ -14,14 +14,16 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tracing.local.trace_store.app import create_app
+from tracing.local.trace_store.front import beside
 from tracing.local.trace_store.reception import transport
+from tracing.local.trace_store.retention import Retention
 from tracing.local.trace_store.store import TraceStore
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from tracing.local.trace_store.faults import Faults
     from tracing.local.trace_store.reception import Limits
@@ -54,7 +56,7 @@ class _Server(uvicorn.Server):
             self.on_ready()
 
 
-def _server(app: Starlette, on_ready: Callable[[], None]) -> _Server:
+def _server(app: ASGIApp, on_ready: Callable[[], None]) -> _Server:
     # No logs: a request line holds ids and search texts. Connections outlive the idle time of the SDK's pool.
     config = uvicorn.Config(
         app,
@@ -121,6 +123,8 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     keep_raw: bool = False,
     faults: Faults | None = None,
+    keep_days: int | None = None,
+    mount: Callable[[TraceStore, str], ASGIApp] | None = None,
 ) -> None:
     """Serve a store until the process is told to stop; SIGINT and SIGTERM raise KeyboardInterrupt once all is closed.
 
@@ -131,6 +135,8 @@ def serve(
         on_ready: called once with the address when requests are answered.
         keep_raw: see `TraceStore`.
         faults: see `create_app`.
+        keep_days: traces older than so many days are deleted; None keeps all.
+        mount: given the store and the server's address, makes the pages to show below `front.PAGES`; None shows none.
 
     Raises:
         ValueError: the host is not on this machine.
@@ -140,10 +146,17 @@ def serve(
     sock, url = _listen(host, port)
     try:
         store = TraceStore(path, keep_raw=keep_raw)
+        retention = None if keep_days is None else Retention(store, keep_days)
         try:
             with _terminable():
-                _server(create_app(store, faults=faults), lambda: on_ready(url) if on_ready else None).run(sockets=[sock])
+                api: ASGIApp = create_app(store, faults=faults)
+                app = api if mount is None else beside(api, mount(store, url))
+                if retention is not None:
+                    retention.start()
+                _server(app, lambda: on_ready(url) if on_ready else None).run(sockets=[sock])
         finally:
+            if retention is not None:
+                retention.stop()
             store.close()
     finally:
         sock.close()
@@ -158,6 +171,7 @@ class LocalServer:
         keep_raw: see `TraceStore`.
         faults: see `create_app`; shared with the caller, who changes it while the server runs.
         limits: see `create_app`.
+        mount: see `serve`.
 
     Attributes:
         url: the address, once started.
@@ -175,13 +189,16 @@ class LocalServer:
         keep_raw: bool = False,
         faults: Faults | None = None,
         limits: Limits | None = None,
+        mount: Callable[[TraceStore, str], ASGIApp] | None = None,
     ) -> None:
         self.url = ""
         self.faults = faults
         self.store = TraceStore(path, keep_raw=keep_raw)
         self._port = port
         self._ready = threading.Event()
-        self._server = _server(create_app(self.store, faults=faults, limits=limits), self._ready.set)
+        self._mount = mount
+        self._app: ASGIApp = create_app(self.store, faults=faults, limits=limits)
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> Self:
@@ -192,22 +209,25 @@ class LocalServer:
             RuntimeError: the server did not come up.
         """
         sock, self.url = _listen("127.0.0.1", self._port)
-        self._thread = threading.Thread(target=self._run, args=(sock,), name="trace-store", daemon=True)
+        app = self._app if self._mount is None else beside(self._app, self._mount(self.store, self.url))
+        self._server = _server(app, self._ready.set)
+        self._thread = threading.Thread(target=self._run, args=(self._server, sock), name="trace-store", daemon=True)
         self._thread.start()
         if not self._ready.wait(_START_S):
             self.stop()
             raise RuntimeError(f"the trace store did not answer within {_START_S:.0f} s")
         return self
 
-    def _run(self, sock: socket.socket) -> None:
+    def _run(self, server: _Server, sock: socket.socket) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[sock]))
+            asyncio.run(server.serve(sockets=[sock]))
         finally:
             sock.close()
 
     def stop(self) -> None:
         """Stop serving and close the store; doing it twice does nothing more."""
-        self._server.should_exit = True
+        if self._server is not None:
+            self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(_STOP_S)
         self.store.close()

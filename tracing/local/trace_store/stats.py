@@ -2,83 +2,68 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tracing.local.trace_store import moments
+from tracing.local.trace_store.columns import SUMS
+from tracing.local.trace_store.query import added_up, matching
+from tracing.local.trace_store.scores import feedback_stats
+from tracing.local.trace_store.tallies import Ranked, Totals
 from tracing.local.trace_store.usage import usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
-    from tracing.local.trace_store.records import Json, Run
-
-_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_cost", "completion_cost", "total_cost")
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """The quantile by linear interpolation between the two nearest values; None of nothing.
-
-    Args:
-        values: in any order.
-        share: 0.0 to 1.0, such as 0.99.
-    """
-    if not values:
-        return None
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
-    return low + (high - low) * (place % 1)
+    from tracing.local.trace_store.query import Query
+    from tracing.local.trace_store.records import Run
+    from tracing.local.trace_store.store import TraceStore
 
 
-def run_stats(runs: Iterable[Run]) -> dict[str, Any]:
-    """Count, latency and first-token quantiles (seconds), error rate (0 to 1), tokens and costs (USD) of the runs.
+def run_stats(store: TraceStore, query: Query) -> dict[str, Any]:
+    """Count, latency and first-token quantiles (seconds), error rate (0 to 1), tokens and costs (USD) of the runs a query finds.
 
     Tokens and costs are the sum of what each run says of itself, so a parent that repeats its children's counts twice.
+    SQL adds up where it alone can tell which runs are meant; else each run is read.
     """
-    count = errors = 0
-    latencies: list[float] = []
-    first_tokens: list[float] = []
-    sums: dict[str, float | None] = dict.fromkeys(_SUMS)
-    last: int | None = None
-    feedback: list[Json] = []
+    found = added_up(store, query)
+    return _shown(counted(matching(store, query)) if found is None else found)
+
+
+def counted(runs: Iterable[Run]) -> Totals:
+    """The totals of runs, each of them read."""
+    found, latencies, waits = Totals(), list[int](), list[int]()
     for run in runs:
-        count += 1
-        errors += run.status == "error"
-        last = run.started_us if last is None else max(last, run.started_us)
-        if run.latency_s is not None:
-            latencies.append(run.latency_s)
         used = usage(run)
+        ended, answered = run.ended_us is not None, used.first_token_us is not None
+        found.add(1, run.status == "error", run.started_us, ended, answered, [getattr(used, name) for name in SUMS])
+        if run.ended_us is not None:
+            latencies.append(run.ended_us - run.started_us)
         if used.first_token_us is not None:
-            first_tokens.append((used.first_token_us - run.started_us) / 1e6)
-        for name in _SUMS:
-            if (amount := getattr(used, name)) is not None:
-                sums[name] = (sums[name] or 0) + amount
-        feedback += run.feedback
-    tokens = {name: sums[name] or 0 for name in _SUMS[:3]}
+            waits.append(used.first_token_us - run.started_us)
+        found.feedback += run.feedback
+    latencies.sort()
+    waits.sort()
+    found.latencies, found.waits = Ranked(len(latencies), latencies), Ranked(len(waits), waits)
+    return found
+
+
+def _shown(found: Totals) -> dict[str, Any]:
     return {
-        "run_count": count,
-        "latency_p50": quantile(latencies, 0.50),
-        "latency_p99": quantile(latencies, 0.99),
-        "first_token_p50": quantile(first_tokens, 0.50),
-        "first_token_p99": quantile(first_tokens, 0.99),
-        "error_rate": errors / count if count else None,
-        **sums,
-        **tokens,
-        "last_run_start_time": None if last is None else moments.iso(last),
-        "feedback_stats": feedback_stats(feedback),
+        "run_count": found.runs,
+        "latency_p50": _seconds(found.latencies, 0.50),
+        "latency_p99": _seconds(found.latencies, 0.99),
+        "first_token_p50": _seconds(found.waits, 0.50),
+        "first_token_p99": _seconds(found.waits, 0.99),
+        "error_rate": found.errors / found.runs if found.runs else None,
+        **found.sums,
+        **{name: found.sums[name] or 0 for name in SUMS[:3]},
+        "last_run_start_time": None if found.last_us is None else moments.iso(found.last_us),
+        "feedback_stats": feedback_stats(found.feedback),
         "session_feedback_stats": {},
         "run_facets": [],
     }
 
 
-def feedback_stats(feedback: Iterable[Json]) -> Mapping[str, Json]:
-    """Count and mean score of feedback by its key."""
-    scores: dict[str, list[float | None]] = {}
-    for one in feedback:
-        scores.setdefault(one["key"], []).append(one.get("score"))
-    found: dict[str, Json] = {}
-    for key, given in scores.items():
-        numbers = [float(score) for score in given if score is not None]
-        found[key] = {"n": len(given), "avg": sum(numbers) / len(numbers) if numbers else None, "values": {}}
-    return found
+def _seconds(numbers: Ranked, share: float) -> float | None:
+    found = numbers.quantile(share)
+    return None if found is None else found / 1e6

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tracing.local.trace_store import moments
-from tracing.local.trace_store.stats import feedback_stats
+from tracing.local.trace_store.scores import feedback_stats
 from tracing.local.trace_store.usage import usage
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SELECTS: Final = frozenset(_V2_NAMES.split())
 """Every name v2 knows; langsmith 0.15.0, types/run_select_field.py. One that this store does not record comes back null."""
 
 _DETAILS: Final = ("prompt_token_details", "completion_token_details", "prompt_cost_details", "completion_cost_details")
+_WITH: Final = dict(zip(("prompt_tokens", "completion_tokens", "prompt_cost", "completion_cost"), _DETAILS, strict=True))
+# The SDK selects a total and expects its breakdown; it has no name to select that by.
 _ALWAYS: Final = frozenset({"id", "name", "run_type", "start_time", "trace_id", "session_id"})
 _PREVIEW_CHARS: Final = 200
 
@@ -42,14 +44,20 @@ def _shared(run: Run) -> dict[str, Any]:
         "name": run.body.get("name") or "",
         "trace_id": run.trace_id,
         "start_time": run.body.get("start_time") or moments.iso(run.started_us),
+        "dotted_order": run.body.get("dotted_order") or (moments.dotted(run.started_us, run.id) if run.is_root else ""),
         "thread_id": run.thread_id,
         "parent_run_ids": [step[-36:] for step in str(run.body.get("dotted_order") or "").split(".")[:-1]],
-        "app_path": f"/o/{TENANT}/projects/p/{run.project_id}/r/{run.id}",
+        "app_path": app_path(run),
         "feedback_stats": feedback_stats(run.feedback),
         "first_token_time": None if used.first_token_us is None else moments.iso(used.first_token_us),
         **{name: getattr(used, name) for name in counted},
         **{name: used.details.get(name) for name in _DETAILS},
     }  # fmt: skip
+
+
+def app_path(run: Run) -> str:
+    """Where LangSmith's own pages would show the run, below their host."""
+    return f"/o/{TENANT}/projects/p/{run.project_id}/r/{run.id}"
 
 
 def v1_row(run: Run, address: Callable[[str, str], str], select: Collection[str] = ()) -> dict[str, Any]:
@@ -70,7 +78,8 @@ def v1_row(run: Run, address: Callable[[str, str], str], select: Collection[str]
         }
         or None,
     }
-    return {name: row.get(name) for name in _ALWAYS.union(select)} if select else row
+    named = _ALWAYS.union(select, (details for total, details in _WITH.items() if total in select))
+    return {name: row.get(name) for name in named} if select else row
 
 
 def v2_row(run: Run, address: Callable[[str, str], str], selects: Collection[str]) -> dict[str, Any]:

@@ -1,0 +1,420 @@
+"""The rehearsal of alerts: each rule is made to fire and to resolve, end to end, and a quiet day has to be silent.
+
+Real are the traces (a tracer's records, cleared by a gate, in a local trace store), the reading of them, the evaluation, the state on
+disk, the audit's log, the sinks and what they send. The clock is simulated; Slack, PagerDuty and the webhook are a stand-in on loopback.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from audit.alerts.judging import month_of
+from audit.alerts.known import Known
+from audit.alerts.rules import SHARES, WINDOWED, Rule
+from audit.alerts.watch import Watch
+from audit.calls.index import CallIndex, Choice
+from audit.rehearsal.alerts_receiver import DOWN, PAGERDUTY, ROUTING_KEY, SECRET, SLACK, WEBHOOK, Arrived, Receiver
+from audit.rehearsal.alerts_traffic import CallShape, Traffic
+from audit.rehearsal.serving import run_store
+from audit.source import SourceError, Window
+from audit.source.langsmith import LangSmithProject
+from phi_guard.gate import Gate
+from phi_guard.model import Outcome, Payload
+from phi_guard.outbound.pagerduty import PagerDutySink
+from phi_guard.outbound.sink import Sink
+from phi_guard.outbound.slack import SlackSink
+from phi_guard.outbound.webhook import WebhookSink
+from phi_guard.policy import load_policy, shipped
+from phi_guard.policy.compiled import Policy
+from phi_guard.switch import LEAK, FileSwitch
+
+SCHEMA: Final = "phi-audit.alerts-rehearsal/1"
+DAY: Final = datetime(2026, 3, 10, 9, tzinfo=UTC)
+"""When each rule's rehearsal begins on its simulated clock: a Tuesday morning, far from both ends of its month."""
+MINUTE: Final = timedelta(minutes=1)
+SLACK_S: Final = 600
+"""Seconds beyond what a rule asks for in which it must have fired."""
+TRIES: Final = 6
+"""Looks after the cause is gone in which it must have resolved."""
+OPEN: Final = 1e12
+_REACH: Final = timedelta(hours=3)
+"""How far before a look its traces begin at the earliest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What became of one rule.
+
+    Args:
+        name: the rule's.
+        metric: what it watches.
+        env: environment it was rehearsed in.
+        fired: whether its message arrived once at each of its sinks, and nothing before there was a cause.
+        resolved: likewise its end's, under the same key.
+        message: as Slack would show it (or another of its sinks); empty where none arrived. Likewise ``resolved_message``.
+        after_s: simulated seconds from the first bad trace to the message; None where none arrived.
+        resolved_after_s: from the end of the cause to the message.
+        problems: what went wrong, in words.
+    """
+
+    name: str
+    metric: str
+    env: str
+    fired: bool = False
+    resolved: bool = False
+    message: str = ""
+    resolved_message: str = ""
+    after_s: float | None = None
+    resolved_after_s: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsRehearsal:
+    """What became of all of them.
+
+    Args:
+        alerts: by rule, in the file's order.
+        quiet_looks: looks at a day of ordinary traffic.
+        quiet_calls: its calls.
+        quiet_messages: titles of messages that arrived in it: false alarms.
+        traces: sent in all.
+        took_s: seconds by the real clock.
+    """
+
+    alerts: tuple[Rehearsed, ...]
+    quiet_looks: int
+    quiet_calls: int
+    quiet_messages: tuple[str, ...]
+    traces: int
+    took_s: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule fired and resolved, and the quiet day was silent."""
+        return bool(self.alerts) and all(one.fired and one.resolved for one in self.alerts) and not self.quiet_messages
+
+
+def rehearse_alerts(
+    rules: Sequence[Rule], policy: Policy | None = None, *, on_rule: Callable[[Rehearsed], None] | None = None
+) -> AlertsRehearsal:
+    """Rehearse every rule, then a quiet day.
+
+    Args:
+        rules: as loaded; their silences are left out.
+        policy: of the gates; None for the shipped one. It must name the tool that rehearsed calls use.
+        on_rule: told of each rule when it is done.
+
+    Raises:
+        StoreError: the local trace store did not start.
+        PhiGuardError: a trace was not cleared, or the store did not take it.
+    """
+    began = time.monotonic()
+    policy = policy or load_policy(shipped("clinic.yaml"), env="dev")
+    told: list[Rehearsed] = []
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(TemporaryDirectory(prefix="phi-audit-rehearsal-")))
+        store = stack.enter_context(run_store(place / "store.sqlite3"))
+        receiver = stack.enter_context(Receiver())
+        traces = 0
+        for number, rule in enumerate(rules):
+            env = "dev" if "dev" in rule.environments else "prod"
+            with _Stage(place / f"rule-{number}", store, receiver, policy, [rule], env=env) as stage:
+                told.append(_rehearse(rule, stage))
+                traces += stage.traffic.traces
+            if on_rule is not None:
+                on_rule(told[-1])
+        with _Stage(place / "quiet", store, receiver, policy, rules, env="prod") as stage:
+            looks, calls = _spend_a_quiet_day(stage)
+            quiet = tuple(one.title or f"{one.sink}: {one.state}" for one in stage.arrived)
+            traces += stage.traffic.traces
+    return AlertsRehearsal(
+        alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=quiet, traces=traces, took_s=time.monotonic() - began
+    )
+
+
+def opened(rule: Rule) -> Rule:
+    """The rule with its bar so high that nothing reaches it: a rehearsal of it has to say that it did not fire."""
+    return replace(rule, bar=100.0 if rule.metric in SHARES else OPEN, inclusive=False)
+
+
+def evidence_of(rehearsal: AlertsRehearsal) -> dict[str, object]:
+    """The evidence as JSON's own types; ``phi-audit scan --evidence`` reads it."""
+    return {
+        "schema": SCHEMA,
+        "passed": rehearsal.passed,
+        "alerts": [
+            {
+                "name": one.name, "metric": one.metric, "env": one.env, "fired": one.fired, "resolved": one.resolved,
+                "message": one.message, "resolved_message": one.resolved_message, "after_s": one.after_s,
+                "resolved_after_s": one.resolved_after_s, "problems": list(one.problems),
+            }
+            for one in rehearsal.alerts
+        ],
+        "quiet_day": {"looks": rehearsal.quiet_looks, "calls": rehearsal.quiet_calls, "messages": list(rehearsal.quiet_messages)},
+        "traces": rehearsal.traces,
+        "took_s": round(rehearsal.took_s, 3),
+    }  # fmt: skip
+
+
+def render(rehearsal: AlertsRehearsal) -> str:
+    """The evidence for a person, plain text: a line for each rule, then each message as it arrived."""
+    width = max((len(one.name) for one in rehearsal.alerts), default=4)
+    lines = [f"{'rule':<{width}}  fired  resolved  after"]
+    for one in rehearsal.alerts:
+        after = "-" if one.after_s is None else f"{one.after_s:.0f} s"
+        lines.append(f"{one.name:<{width}}  {_word(one.fired):<5}  {_word(one.resolved):<8}  {after}")
+    for one in rehearsal.alerts:
+        lines += ["", *(one.message or f"{one.name}: no message arrived").splitlines()]
+        lines += [one.resolved_message.partition("\n")[0]] if one.resolved_message else []
+        lines += [f"- {one.name}: {problem}" for problem in one.problems]
+    quiet = f"{len(rehearsal.quiet_messages)} messages" if rehearsal.quiet_messages else "silent"
+    lines += ["", f"quiet day: {quiet} ({rehearsal.quiet_calls} calls, {rehearsal.quiet_looks} looks)"]
+    lines += [f"- false alarm: {title}" for title in rehearsal.quiet_messages]
+    verdict = "every rule fired and resolved" if rehearsal.passed else "NOT PASSED"
+    lines.append(f"{rehearsal.traces} traces, {rehearsal.took_s:.1f} s: {verdict}")
+    return "\n".join(lines) + "\n"
+
+
+def _word(holds: bool) -> str:  # a word for a flag
+    return "yes" if holds else "NO"
+
+
+class _MarkedGate(Gate):
+    """The gate, with every alert marked as rehearsed before it is judged."""
+
+    def clear(self, payload: Payload) -> Outcome:
+        return super().clear(replace(payload, data={**payload.data, "rehearsal": True}))
+
+
+class _Stage:
+    """What one rule is rehearsed on: a project, an index, a switch and an audit's directory of its own."""
+
+    def __init__(self, place: Path, store: str, receiver: Receiver, policy: Policy, rules: Sequence[Rule], *, env: str) -> None:
+        place.mkdir(mode=0o700)
+        self.env, self.project = env, f"rehearsal-agent-{place.name}-{env}"
+        self.traffic = Traffic(store, policy, project=self.project, env=env)
+        self.switch = FileSwitch(place / "switch.json")
+        self.switch.turn_on("rehearsal")
+        self.ran: int | None = None
+        """Calls that somebody says ran in the window of ``no_traces``."""
+        self.down = False
+        """Whether the traces are asked for at a server that is out of order."""
+        self.problems: list[str] = []
+        self._place, self._store, self._receiver, self._from = place, store, receiver, len(receiver.arrived)
+        self._refused = len(receiver.refused)
+        self._index = CallIndex(policy=policy)
+        sinks: dict[str, Sink] = {
+            "slack": SlackSink(receiver.url + SLACK),
+            "webhook": WebhookSink(receiver.url + WEBHOOK, SECRET),
+            "pagerduty": PagerDutySink(ROUTING_KEY, url=receiver.url + PAGERDUTY),
+        }
+        self._watch = Watch(place, [replace(rule, silences=()) for rule in rules], _MarkedGate(policy, None), sinks)
+
+    def __enter__(self) -> _Stage:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.traffic.close()
+        self._index.close()
+
+    @property
+    def arrived(self) -> list[Arrived]:
+        """Messages since it was set up."""
+        return self._receiver.arrived[self._from :]
+
+    def look(self, now: datetime) -> None:
+        """Read the traces, judge, send."""
+        since = (self._index.refreshed or now) - _REACH  # what came before is in the index
+        endpoint = self._receiver.url + DOWN if self.down else self._store
+        try:
+            source = LangSmithProject(
+                endpoint=endpoint, api_key="rehearsal", project=self.project, window=Window(since, now), now=now, sleep=_at_once
+            )
+            self._index.refresh(source, now=now)
+        except SourceError as fault:
+            if not self.down:
+                self.problems.append(f"the traces could not be read: {fault}")
+        choice = Choice(project=self.project, env=self.env)
+        facts = Known(
+            self._index, env=self.env, project=self.project, choice=choice, switch=self.switch.state, log=self._place, ran=self.ran
+        )
+        look = self._watch.look(facts, now)
+        refused, self._refused = self._receiver.refused[self._refused :], len(self._receiver.refused)
+        self.problems += [*look.problems, *(f"refused by the other side: {why}" for why in refused)]
+
+
+def _at_once(seconds: float) -> None:
+    """Wait for nothing: the clock is simulated."""
+
+
+def _rehearse(rule: Rule, stage: _Stage) -> Rehearsed:
+    told = Rehearsed(name=rule.name, metric=rule.metric, env=stage.env)
+    if not rule.sinks:
+        return replace(told, problems=("it names no sink, so nobody would be told",))
+    quiet = DAY - timedelta(seconds=rule.window_s + rule.grace_s + 3600) if rule.metric == "no_traces" else DAY - timedelta(minutes=10)
+    stage.traffic.send([CallShape(end=quiet - n * MINUTE) for n in range(4)])
+    stage.look(DAY)
+    early = len(stage.arrived)
+    _PROVOKE[rule.metric](rule, stage)
+    now, latest = DAY + 5 * MINUTE, DAY + timedelta(seconds=rule.hold_s + rule.grace_s + SLACK_S + _patience(rule))
+    while not (firing := _messages(stage, rule, "firing")) and now < latest:
+        stage.look(now)
+        now += MINUTE
+    if not firing:
+        return replace(told, problems=_distinct([*stage.problems, "no message arrived"]))
+    fired_at = now - MINUTE
+    told = replace(told, fired=not early and _is_whole(firing, rule, stage.env), message=_shown(firing))
+    told = replace(told, after_s=(fired_at - DAY).total_seconds())
+    gone = _settle(rule, stage, fired_at)
+    now = gone
+    for _ in range(TRIES):
+        stage.look(now)
+        if resolved := _messages(stage, rule, "resolved"):
+            same = {one.key for one in (*firing, *resolved) if one.key}
+            whole = _is_whole(resolved, rule, stage.env) and len(same) <= 1
+            seconds = (now - gone).total_seconds()
+            told = replace(told, resolved=whole, resolved_message=_shown(resolved), resolved_after_s=seconds)
+            break
+        now += timedelta(seconds=max(60, rule.resolve_s + 1))
+    problems = ["a message arrived before there was a cause"] if early else []
+    return replace(told, problems=_distinct([*problems, *stage.problems]))
+
+
+def _messages(stage: _Stage, rule: Rule, state: str) -> list[Arrived]:
+    """What arrived of that state; empty until each of the rule's sinks has some."""
+    found = [one for one in stage.arrived if _state_of(one) == state]
+    return found if {one.sink for one in found} == set(rule.sinks) else []
+
+
+def _state_of(message: Arrived) -> str:
+    if message.sink == "slack":
+        words = message.title.partition("[REHEARSAL] ")[2]
+        return "resolved" if words.startswith("Resolved: ") else "still_firing" if words.startswith("Still: ") else "firing"
+    return {"trigger": "firing", "resolve": "resolved"}.get(message.state, message.state)
+
+
+def _is_whole(messages: Sequence[Arrived], rule: Rule, env: str) -> bool:
+    """Whether each sink got one, under the prefix of its environment."""
+    titles = [one.title for one in messages if one.title]
+    once = sorted(one.sink for one in messages) == sorted(rule.sinks)
+    return once and all(title.startswith(f"[{env.upper()}][OBS] [REHEARSAL] ") for title in titles)
+
+
+def _shown(messages: Sequence[Arrived]) -> str:
+    return next((one.text for one in messages if one.text), "")
+
+
+def _distinct(problems: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(problems))
+
+
+def _patience(rule: Rule) -> float:
+    return rule.bar / 1000 if rule.metric == "stale" and rule.bar < OPEN else 0.0
+
+
+# -- causes -------------------------------------------------------------------------------------------------------------------------------
+
+
+def _fail(rule: Rule, stage: _Stage) -> None:
+    n = max(rule.min_count, rule.min_bad, 6)
+    stage.traffic.send([CallShape(end=_within(number, n), failed=number > 0) for number in range(n)])
+
+
+def _slow(rule: Rule, stage: _Stage) -> None:
+    calls = max(math.ceil(rule.min_count / 4), 3)
+    slow = min(rule.bar, 60_000.0) * 1.2
+    stage.traffic.send([CallShape(end=_within(number, calls), turns=4, ttft_ms=slow) for number in range(calls)])
+
+
+def _break_tool(rule: Rule, stage: _Stage) -> None:
+    n = max(math.ceil(max(rule.min_count, rule.min_bad) / 2), 3)
+    stage.traffic.send([CallShape(end=_within(number, n), tools=2, tool_failures=2) for number in range(n)])
+
+
+def _drop(rule: Rule, stage: _Stage) -> None:
+    dropped = min(200, max(10, math.ceil(4 * rule.bar)))
+    stage.traffic.send([CallShape(end=_within(number, 3), dropped=dropped) for number in range(3)])
+
+
+def _leak(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as every cause
+    stage.switch.turn_off("rehearsal", LEAK)
+
+
+def _switch_off(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as above
+    stage.switch.turn_off("rehearsal")
+
+
+def _lose_traces(rule: Rule, stage: _Stage) -> None:
+    stage.ran = max(rule.min_count, 3)
+
+
+def _spend(rule: Rule, stage: _Stage) -> None:
+    n = max(rule.min_count, 20)
+    each = (min(rule.bar, 1000.0) - rule.fixed_usd + 5) / n
+    stage.traffic.send([CallShape(end=_within(number, n), cost_usd=round(each, 4)) for number in range(n)])
+
+
+def _use_up(rule: Rule, stage: _Stage) -> None:
+    n = math.ceil(rule.quota * min(rule.bar, 100.0) / 100)
+    stage.traffic.send([CallShape(end=DAY - timedelta(seconds=number), bare=True) for number in range(n)])
+
+
+def _go_down(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as above
+    stage.down = True
+
+
+_PROVOKE: Final[Mapping[str, Callable[[Rule, _Stage], None]]] = {
+    "error_rate": _fail, "ttft_p95": _slow, "tool_failure": _break_tool, "span_drop": _drop, "leak": _leak, "switch_off": _switch_off,
+    "no_traces": _lose_traces, "budget": _spend, "plan_quota": _use_up, "stale": _go_down,
+}  # fmt: skip
+
+
+def _within(number: int, n: int) -> datetime:
+    """Ends of calls, over the four minutes from the begin on."""
+    return DAY + timedelta(seconds=1 + 239 * number / n)
+
+
+def _settle(rule: Rule, stage: _Stage, fired_at: datetime) -> datetime:
+    """Take the cause away; when nothing of it is to be seen any more."""
+    gone = fired_at + MINUTE
+    if rule.metric in WINDOWED:
+        gone = fired_at + timedelta(seconds=rule.window_s) + MINUTE
+    elif rule.metric in {"budget", "plan_quota"}:
+        gone = month_of(fired_at)[1] + MINUTE
+    stage.down = False
+    stage.switch.turn_on("rehearsed", release="0" * 64)
+    stage.traffic.send([CallShape(end=gone - timedelta(seconds=20 + n)) for n in range(4)])
+    return gone
+
+
+def _spend_a_quiet_day(stage: _Stage) -> tuple[int, int]:
+    """A day as most are: one call of ten fails, one is slow, one tool fails once, one span is lost. Looks and calls."""
+    begin = DAY.replace(hour=0)
+    calls = [
+        CallShape(
+            end=begin + timedelta(hours=8 + number), failed=number == 3, ttft_ms=3400.0 if number == 5 else 1100.0, tools=3,
+            tool_failures=int(number == 6), dropped=int(number == 7),
+        )
+        for number in range(10)
+    ]  # fmt: skip
+    looks, now = 0, begin
+    stage.traffic.send([CallShape(end=begin - timedelta(hours=9))])  # there is a project to be read
+    left = list(calls)
+    while now < begin + timedelta(days=1):
+        now += timedelta(minutes=30)
+        due = [call for call in left if call.end <= now]
+        left = left[len(due) :]
+        stage.traffic.send(due)
+        stage.ran = sum(now - timedelta(minutes=70) <= call.end - MINUTE < now - timedelta(minutes=10) for call in calls)
+        stage.look(now)
+        looks += 1
+    return looks, len(calls)
