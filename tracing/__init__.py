@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracing.guarded import guarded_tool
 from tracing.harden import doctor, harden, room_options
 from tracing.livekit_agent import Call, Probe
+from tracing.own_cost import Overrun, OwnCost
 from tracing.recorder import Recorder
 from tracing.settings import Settings, read_settings
 from tracing.unattached import Unattached
@@ -24,6 +25,7 @@ _lock = threading.Lock()
 # A child forked while another thread holds the lock would wait for it for ever, in attach().
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _recorders: dict[tuple[int, str], Recorder] = {}
+_costs: dict[tuple[int, str], OwnCost] = {}
 
 
 def start_relay(**settings: Any) -> RelayHandle:
@@ -91,14 +93,16 @@ def attach(
         return Unattached()
     call = None
     try:
+        settings = None if recorder is not None else read_settings()
         call = Call(
-            recorder or _recorder(read_settings()),
+            recorder or _recorder(settings or read_settings()),
             consent=consent,
             consent_version=consent_version,
             deployment=deployment,
             agent_version=agent_version,
             job=ctx,
             probe=probe,
+            cost=_cost(settings) if settings is not None else None,
         )
         call.open()
         call.listen(session)
@@ -136,6 +140,21 @@ def _recorder(settings: Settings) -> Recorder:
         if key not in _recorders:
             _recorders[key] = Recorder(settings.address, revive=partial(_revive, settings.runtime))
         return _recorders[key]
+
+
+def _cost(settings: Settings) -> OwnCost:
+    """What watches the cost of telemetry in this process, and tells the relay where it is too much."""
+    key = (os.getpid(), settings.address)
+    with _lock:
+        if key not in _costs:
+            _costs[key] = OwnCost(partial(_complain, settings.address))
+        return _costs[key]
+
+
+def _complain(address: str, told: Overrun) -> None:
+    from tracing.launch import tell_overrun  # noqa: PLC0415  # only where telemetry costs too much
+
+    tell_overrun(address, told)
 
 
 def _revive(runtime: Path) -> None:

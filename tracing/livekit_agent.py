@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tracing.hearing import Hearing
 from tracing.media import Media
+from tracing.own_cost import OwnCost
 from tracing.realtime import asking, deployment_of, hook
 from tracing.recorder import Recorder
 from tracing.tools import ToolRun, ToolTracker
@@ -53,8 +54,10 @@ class Call:
         agent_version: str = "",
         job: Any = None,
         probe: Probe | None = None,
+        cost: OwnCost | None = None,
     ) -> None:
         self.faults = 0
+        self._cost = cost
         self.media: Any = None
         self._recorder, self._probe, self._job = recorder, probe, job
         settings = {"consent_version": consent_version, "deployment": deployment, "agent_version": agent_version}
@@ -155,6 +158,8 @@ class Call:
 
     def _subscribe(self, emitter: Any, name: str, take: Callable[[Any], None]) -> Callable[[], object]:
         probe = self._probe
+        if self._cost is not None:
+            take = self._cost.timed(take)
 
         def handle(event: Any, /) -> None:
             try:

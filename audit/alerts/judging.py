@@ -69,8 +69,8 @@ def _of_traces(inner: Callable[[Rule, Evidence, datetime], Judged]) -> Callable[
 
     def judged(rule: Rule, facts: Evidence, at: datetime, watched: datetime) -> Judged:  # noqa: ARG001  # as every judge
         read_at = facts.read_at
-        if read_at is None or at - read_at > timedelta(seconds=rule.window_s):
-            return Judged("unknown", why="the traces of its window have not been read")
+        if read_at is None:
+            return Judged("unknown", why="the traces have never been read")
         found = inner(rule, facts, at)
         if found.verdict in {"good", "between"} and at - read_at > LAG_MAX:
             minutes = round((at - read_at).total_seconds() / 60)

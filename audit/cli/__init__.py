@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "review": ("audit.cli.review:review", "Walk through the sample of a report, and decide each trace."),
     "roster": ("audit.cli.roster:roster", "Make the clinic's own patients a detector: an index in which nobody can read a name."),
     "scan": ("audit.cli.scan:scan", "Read every trace of a project, judge it, and give GO, NO-GO or UNPROVEN."),
-    "serve": ("audit.cli.serve:serve", "Run the local trace store."),
+    "serve": ("audit.cli.serve:serve", "Run the local trace store with its dashboard."),
     "settings": ("audit.cli.settings:settings", "Show what is in force: from an option, the environment, phi-guard.toml or the default."),
     "sign": ("audit.cli.sign:sign", "Put a person's name under a report."),
     "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),

@@ -39,6 +39,9 @@ class Desk:
         project, file, endpoint = given["project"], given["file"], given["endpoint"]
         if not project and file is None:
             raise click.UsageError("name what to read: --project NAME or --from FILE")
+        other = "dev" if given["env"] == "prod" else "prod"
+        if project.endswith(f"-{other}"):  # an alert that says the wrong environment sends people to the wrong place
+            raise click.UsageError(f"the project is one of {other}; give --env {other}")
         self.rules = tuple(rule for rule in load(given["rules_file"]) if given["env"] in rule.environments)
         self._gate = gate_of(given["policy_file"], given["env"])
         self._directory = audit_dir()

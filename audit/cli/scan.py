@@ -100,8 +100,7 @@ class Moment(click.ParamType[datetime]):
 @click.option("--sample", type=click.IntRange(min=0), default=12, envvar="PHI_AUDIT_SAMPLE", show_envvar=True, show_default=True,
               help="Traces to draw for people to read; see `phi-audit plan` for what a number shows.")  # fmt: skip
 @click.option("--roster", "roster_file", type=_file, help="Look for the clinic's own patients too (phi-audit roster build).")
-@click.option("--baseline", "baseline_file", type=_file, envvar="PHI_AUDIT_BASELINE", show_envvar=True,
-              help="Findings that somebody has accepted (phi-audit baseline create).")  # fmt: skip
+@click.option("--baseline", "baseline_file", type=_file, help="Findings that somebody has accepted (phi-audit baseline create).")
 @click.option("--account", type=click.Path(path_type=Path), envvar="PHI_AUDIT_ACCOUNT", show_envvar=True,
               help="The relay's state directory or outbox, to hold what was read against what was sent.")  # fmt: skip
 @click.option("--evidence", "evidence", type=_file, multiple=True, help="What a rehearsal measured (JSON); may be given again.")

@@ -6,47 +6,31 @@ disk, the audit's log, the sinks and what they send. The clock is simulated; Sla
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from audit.alerts.judging import month_of
-from audit.alerts.known import Known
-from audit.alerts.rules import SHARES, WINDOWED, Rule
-from audit.alerts.watch import Watch
-from audit.calls.index import CallIndex, Choice
-from audit.rehearsal.alerts_receiver import DOWN, PAGERDUTY, ROUTING_KEY, SECRET, SLACK, WEBHOOK, Arrived, Receiver
-from audit.rehearsal.alerts_traffic import CallShape, Traffic
+from audit.alerts.rules import SHARES, Rule
+from audit.rehearsal.alerts_causes import DAY, MINUTE, provoke, settle
+from audit.rehearsal.alerts_receiver import Arrived, Receiver
+from audit.rehearsal.alerts_stage import Stage
+from audit.rehearsal.alerts_traffic import CallShape
 from audit.rehearsal.serving import run_store
-from audit.source import SourceError, Window
-from audit.source.langsmith import LangSmithProject
-from phi_guard.gate import Gate
-from phi_guard.model import Outcome, Payload
-from phi_guard.outbound.pagerduty import PagerDutySink
-from phi_guard.outbound.sink import Sink
-from phi_guard.outbound.slack import SlackSink
-from phi_guard.outbound.webhook import WebhookSink
 from phi_guard.policy import load_policy, shipped
 from phi_guard.policy.compiled import Policy
-from phi_guard.switch import LEAK, FileSwitch
 
 SCHEMA: Final = "phi-audit.alerts-rehearsal/1"
-DAY: Final = datetime(2026, 3, 10, 9, tzinfo=UTC)
-"""When each rule's rehearsal begins on its simulated clock: a Tuesday morning, far from both ends of its month."""
-MINUTE: Final = timedelta(minutes=1)
-SLACK_S: Final = 600
+LEEWAY_S: Final = 600
 """Seconds beyond what a rule asks for in which it must have fired."""
+OPEN: Final = 1e12
+"""A bar that nothing reaches."""
 TRIES: Final = 6
 """Looks after the cause is gone in which it must have resolved."""
-OPEN: Final = 1e12
-_REACH: Final = timedelta(hours=3)
-"""How far before a look its traces begin at the earliest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +111,12 @@ def rehearse_alerts(
         traces = 0
         for number, rule in enumerate(rules):
             env = "dev" if "dev" in rule.environments else "prod"
-            with _Stage(place / f"rule-{number}", store, receiver, policy, [rule], env=env) as stage:
+            with Stage(place / f"rule-{number}", store, receiver, policy, [rule], env=env) as stage:
                 told.append(_rehearse(rule, stage))
                 traces += stage.traffic.traces
             if on_rule is not None:
                 on_rule(told[-1])
-        with _Stage(place / "quiet", store, receiver, policy, rules, env="prod") as stage:
+        with Stage(place / "quiet", store, receiver, policy, rules, env="prod") as stage:
             looks, calls = _spend_a_quiet_day(stage)
             quiet = tuple(one.title or f"{one.sink}: {one.state}" for one in stage.arrived)
             traces += stage.traffic.traces
@@ -188,75 +172,7 @@ def _word(holds: bool) -> str:  # a word for a flag
     return "yes" if holds else "NO"
 
 
-class _MarkedGate(Gate):
-    """The gate, with every alert marked as rehearsed before it is judged."""
-
-    def clear(self, payload: Payload) -> Outcome:
-        return super().clear(replace(payload, data={**payload.data, "rehearsal": True}))
-
-
-class _Stage:
-    """What one rule is rehearsed on: a project, an index, a switch and an audit's directory of its own."""
-
-    def __init__(self, place: Path, store: str, receiver: Receiver, policy: Policy, rules: Sequence[Rule], *, env: str) -> None:
-        place.mkdir(mode=0o700)
-        self.env, self.project = env, f"rehearsal-agent-{place.name}-{env}"
-        self.traffic = Traffic(store, policy, project=self.project, env=env)
-        self.switch = FileSwitch(place / "switch.json")
-        self.switch.turn_on("rehearsal")
-        self.ran: int | None = None
-        """Calls that somebody says ran in the window of ``no_traces``."""
-        self.down = False
-        """Whether the traces are asked for at a server that is out of order."""
-        self.problems: list[str] = []
-        self._place, self._store, self._receiver, self._from = place, store, receiver, len(receiver.arrived)
-        self._refused = len(receiver.refused)
-        self._index = CallIndex(policy=policy)
-        sinks: dict[str, Sink] = {
-            "slack": SlackSink(receiver.url + SLACK),
-            "webhook": WebhookSink(receiver.url + WEBHOOK, SECRET),
-            "pagerduty": PagerDutySink(ROUTING_KEY, url=receiver.url + PAGERDUTY),
-        }
-        self._watch = Watch(place, [replace(rule, silences=()) for rule in rules], _MarkedGate(policy, None), sinks)
-
-    def __enter__(self) -> _Stage:
-        return self
-
-    def __exit__(self, *fault: object) -> None:
-        self.traffic.close()
-        self._index.close()
-
-    @property
-    def arrived(self) -> list[Arrived]:
-        """Messages since it was set up."""
-        return self._receiver.arrived[self._from :]
-
-    def look(self, now: datetime) -> None:
-        """Read the traces, judge, send."""
-        since = (self._index.refreshed or now) - _REACH  # what came before is in the index
-        endpoint = self._receiver.url + DOWN if self.down else self._store
-        try:
-            source = LangSmithProject(
-                endpoint=endpoint, api_key="rehearsal", project=self.project, window=Window(since, now), now=now, sleep=_at_once
-            )
-            self._index.refresh(source, now=now)
-        except SourceError as fault:
-            if not self.down:
-                self.problems.append(f"the traces could not be read: {fault}")
-        choice = Choice(project=self.project, env=self.env)
-        facts = Known(
-            self._index, env=self.env, project=self.project, choice=choice, switch=self.switch.state, log=self._place, ran=self.ran
-        )
-        look = self._watch.look(facts, now)
-        refused, self._refused = self._receiver.refused[self._refused :], len(self._receiver.refused)
-        self.problems += [*look.problems, *(f"refused by the other side: {why}" for why in refused)]
-
-
-def _at_once(seconds: float) -> None:
-    """Wait for nothing: the clock is simulated."""
-
-
-def _rehearse(rule: Rule, stage: _Stage) -> Rehearsed:
+def _rehearse(rule: Rule, stage: Stage) -> Rehearsed:
     told = Rehearsed(name=rule.name, metric=rule.metric, env=stage.env)
     if not rule.sinks:
         return replace(told, problems=("it names no sink, so nobody would be told",))
@@ -264,8 +180,8 @@ def _rehearse(rule: Rule, stage: _Stage) -> Rehearsed:
     stage.traffic.send([CallShape(end=quiet - n * MINUTE) for n in range(4)])
     stage.look(DAY)
     early = len(stage.arrived)
-    _PROVOKE[rule.metric](rule, stage)
-    now, latest = DAY + 5 * MINUTE, DAY + timedelta(seconds=rule.hold_s + rule.grace_s + SLACK_S + _patience(rule))
+    provoke(rule, stage)
+    now, latest = DAY + 5 * MINUTE, DAY + timedelta(seconds=rule.hold_s + rule.grace_s + LEEWAY_S + _patience(rule))
     while not (firing := _messages(stage, rule, "firing")) and now < latest:
         stage.look(now)
         now += MINUTE
@@ -274,7 +190,7 @@ def _rehearse(rule: Rule, stage: _Stage) -> Rehearsed:
     fired_at = now - MINUTE
     told = replace(told, fired=not early and _is_whole(firing, rule, stage.env), message=_shown(firing))
     told = replace(told, after_s=(fired_at - DAY).total_seconds())
-    gone = _settle(rule, stage, fired_at)
+    gone = settle(rule, stage, fired_at)
     now = gone
     for _ in range(TRIES):
         stage.look(now)
@@ -289,7 +205,7 @@ def _rehearse(rule: Rule, stage: _Stage) -> Rehearsed:
     return replace(told, problems=_distinct([*problems, *stage.problems]))
 
 
-def _messages(stage: _Stage, rule: Rule, state: str) -> list[Arrived]:
+def _messages(stage: Stage, rule: Rule, state: str) -> list[Arrived]:
     """What arrived of that state; empty until each of the rule's sinks has some."""
     found = [one for one in stage.arrived if _state_of(one) == state]
     return found if {one.sink for one in found} == set(rule.sinks) else []
@@ -321,82 +237,7 @@ def _patience(rule: Rule) -> float:
     return rule.bar / 1000 if rule.metric == "stale" and rule.bar < OPEN else 0.0
 
 
-# -- causes -------------------------------------------------------------------------------------------------------------------------------
-
-
-def _fail(rule: Rule, stage: _Stage) -> None:
-    n = max(rule.min_count, rule.min_bad, 6)
-    stage.traffic.send([CallShape(end=_within(number, n), failed=number > 0) for number in range(n)])
-
-
-def _slow(rule: Rule, stage: _Stage) -> None:
-    calls = max(math.ceil(rule.min_count / 4), 3)
-    slow = min(rule.bar, 60_000.0) * 1.2
-    stage.traffic.send([CallShape(end=_within(number, calls), turns=4, ttft_ms=slow) for number in range(calls)])
-
-
-def _break_tool(rule: Rule, stage: _Stage) -> None:
-    n = max(math.ceil(max(rule.min_count, rule.min_bad) / 2), 3)
-    stage.traffic.send([CallShape(end=_within(number, n), tools=2, tool_failures=2) for number in range(n)])
-
-
-def _drop(rule: Rule, stage: _Stage) -> None:
-    dropped = min(200, max(10, math.ceil(4 * rule.bar)))
-    stage.traffic.send([CallShape(end=_within(number, 3), dropped=dropped) for number in range(3)])
-
-
-def _leak(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as every cause
-    stage.switch.turn_off("rehearsal", LEAK)
-
-
-def _switch_off(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as above
-    stage.switch.turn_off("rehearsal")
-
-
-def _lose_traces(rule: Rule, stage: _Stage) -> None:
-    stage.ran = max(rule.min_count, 3)
-
-
-def _spend(rule: Rule, stage: _Stage) -> None:
-    n = max(rule.min_count, 20)
-    each = (min(rule.bar, 1000.0) - rule.fixed_usd + 5) / n
-    stage.traffic.send([CallShape(end=_within(number, n), cost_usd=round(each, 4)) for number in range(n)])
-
-
-def _use_up(rule: Rule, stage: _Stage) -> None:
-    n = math.ceil(rule.quota * min(rule.bar, 100.0) / 100)
-    stage.traffic.send([CallShape(end=DAY - timedelta(seconds=number), bare=True) for number in range(n)])
-
-
-def _go_down(rule: Rule, stage: _Stage) -> None:  # noqa: ARG001  # as above
-    stage.down = True
-
-
-_PROVOKE: Final[Mapping[str, Callable[[Rule, _Stage], None]]] = {
-    "error_rate": _fail, "ttft_p95": _slow, "tool_failure": _break_tool, "span_drop": _drop, "leak": _leak, "switch_off": _switch_off,
-    "no_traces": _lose_traces, "budget": _spend, "plan_quota": _use_up, "stale": _go_down,
-}  # fmt: skip
-
-
-def _within(number: int, n: int) -> datetime:
-    """Ends of calls, over the four minutes from the begin on."""
-    return DAY + timedelta(seconds=1 + 239 * number / n)
-
-
-def _settle(rule: Rule, stage: _Stage, fired_at: datetime) -> datetime:
-    """Take the cause away; when nothing of it is to be seen any more."""
-    gone = fired_at + MINUTE
-    if rule.metric in WINDOWED:
-        gone = fired_at + timedelta(seconds=rule.window_s) + MINUTE
-    elif rule.metric in {"budget", "plan_quota"}:
-        gone = month_of(fired_at)[1] + MINUTE
-    stage.down = False
-    stage.switch.turn_on("rehearsed", release="0" * 64)
-    stage.traffic.send([CallShape(end=gone - timedelta(seconds=20 + n)) for n in range(4)])
-    return gone
-
-
-def _spend_a_quiet_day(stage: _Stage) -> tuple[int, int]:
+def _spend_a_quiet_day(stage: Stage) -> tuple[int, int]:
     """A day as most are: one call of ten fails, one is slow, one tool fails once, one span is lost. Looks and calls."""
     begin = DAY.replace(hour=0)
     calls = [

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import phi_guard
 from audit.rehearsal.agent_source import Found, Source, read_source
 from phi_guard.runtime import RuntimeDirectoryError, runtime_dir
-from phi_guard.switch import FileSwitch, default_path
+from phi_guard.switch import SwitchError, open_switch
 from tracing.doors import VARIABLES
 
 SCHEMA: Final = "phi-audit.doctor/1"
@@ -168,14 +168,18 @@ def _runtime() -> Iterator[Row]:
         yield Row("runtime.directory", "FAIL", where, what, fix)
         return
     yield Row("runtime.directory", "PASS", str(path), "is ours alone (mode 0700)")
-    held = FileSwitch(default_path())
-    state = held.state()
+    try:
+        held = open_switch()
+        state = held.state()
+    except SwitchError as fault:
+        yield Row("runtime.switch", "FAIL", "PHI_GUARD_SWITCH", str(fault), "name a file, or a Redis address; phi-audit switch status")
+        return
     if state.on:
-        yield Row("runtime.switch", "PASS", str(held.path), "telemetry is on, by a file that only its owner may write")
+        yield Row("runtime.switch", "PASS", held.place, "telemetry is on")
     elif state.at:
-        yield Row("runtime.switch", "PASS", str(held.path), "telemetry was turned off: nothing is sent")
+        yield Row("runtime.switch", "PASS", held.place, "telemetry was turned off: nothing is sent")
     else:
-        yield Row("runtime.switch", "PASS", str(held.path), f"nothing is sent: {state.reason}")
+        yield Row("runtime.switch", "PASS", held.place, f"nothing is sent: {state.reason}")
 
 
 def _memory() -> Iterator[Row]:

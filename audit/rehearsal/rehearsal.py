@@ -302,7 +302,8 @@ def _spans(answer: Answer | None, tally: Tally) -> Spans:
     ledger = answer.ledger
     # The agent counts for itself what it offered; the relay's books must say the same.
     agree = ledger.adds_up and ledger.offered == tally.offered
-    return Spans(ledger.offered, ledger.delivered, ledger.withheld, ledger.pending, dict(ledger.dropped), adds_up=agree)
+    waiting = ledger.pending + ledger.quarantined
+    return Spans(ledger.offered, ledger.delivered, ledger.withheld, waiting, dict(ledger.dropped), adds_up=agree)
 
 
 def _problems(played: Played, answer: Answer | None, tally: Tally, canaries: Canaries | None) -> list[str]:
@@ -316,6 +317,8 @@ def _problems(played: Played, answer: Answer | None, tally: Tally, canaries: Can
         problems.append(f"the gate withholds every content: {answer.fault}")
     if answer.ledger.pending:
         problems.append(f"{answer.ledger.pending} operations were not delivered in time; the shipper is {answer.state}")
+    if answer.ledger.quarantined:
+        problems.append(f"{answer.ledger.quarantined} operations were quarantined, since the switch went off")
     if answer.ledger.dropped:
         problems.append("dropped: " + ", ".join(f"{n} {reason}" for reason, n in sorted(answer.ledger.dropped.items())))
     if not answer.ledger.adds_up or answer.ledger.offered != tally.offered:

@@ -100,6 +100,39 @@ def test_resolving_that_is_broken_off_begins_anew():
     assert looks.states() == ["firing", "resolved"]
 
 
+def test_a_moment_between_the_bars_or_unread_breaks_the_calm():
+    made = rule("budget", bar=50.0, resolve_bar=48.0, resolve_s=600)
+    for between in (Ended(T0 - HOUR, cost=49.0), None):
+        held = Held(calls=[Ended(T0 - HOUR, cost=60.0)])
+        looks = Looks(held, made)
+        looks.at(T0)
+        held.calls = []
+        looks.every(T0 + minutes(1), T0 + minutes(8))
+        held.calls = [between] if between else []
+        looks.at(T0 + minutes(14), read=between is not None)
+        held.calls = []
+        looks.every(T0 + minutes(15), T0 + minutes(25))
+        assert looks.states() == ["firing"]
+        looks.at(T0 + minutes(25))
+        assert looks.states() == ["firing", "resolved"]
+
+
+def test_the_worst_of_an_episode_is_told_and_the_next_has_a_key_of_its_own():
+    made, held = rule("budget", bar=50.0, resolve_bar=48.0), Held()
+    looks = Looks(held, made)
+    for minute, cost in enumerate((60.0, 90.0, 55.0, 1.0, 70.0, 1.0)):
+        held.calls = [Ended(T0 - HOUR, cost=cost)]
+        looks.at(T0 + minutes(minute))
+    assert [(event.state, event.worst) for event in looks.told] == [
+        ("firing", 60.0),
+        ("resolved", 90.0),
+        ("firing", 70.0),
+        ("resolved", 70.0),
+    ]
+    first, first_end, second, second_end = (event.key for event in looks.told)
+    assert first == first_end != second == second_end
+
+
 def test_it_must_hold_for_as_long_as_the_rule_says():
     held = Held(on=False)
     looks = Looks(held, rule("switch_off", bar=0.0, resolve_bar=0.0, hold_s=300))

@@ -159,7 +159,7 @@ def test_coverage_names_fields_that_were_never_redacted(policy):
     assert f"2 of {len(never) + 2} fields" in panel.words[1]
     assert panel.state == "good"
     strange = coverage({"patient_name": 5, "unknown": 3}, policy)
-    assert (strange.state, strange.do) == ("watch", "phi-audit policy explain")
+    assert (strange.state, strange.do) == ("watch", "phi-audit policy suggest --help")
     assert coverage({}, policy).state == coverage({"patient_name": 1}, None).state == "unknown"
 
 

@@ -102,6 +102,7 @@ def test_what_cannot_be_read_exits_3_and_is_no_silence(run):
     ("args", "told"),
     [
         pytest.param(("check",), "--project NAME or --from FILE", id="nothing to read"),
+        pytest.param(("check", "--project", "clinic-dev", "--env", "prod"), "give --env dev", id="environment"),
         pytest.param(("check", "--project", "p", "--rules", "no.yaml"), "there is no such file", id="rules"),
         pytest.param(("check", "--project", "p", "--policy", "no.yaml"), "the policy cannot be used", id="policy"),
         pytest.param(("watch", "--project", "p", "--every", "1y"), "--every", id="every"),

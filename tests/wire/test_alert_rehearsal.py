@@ -10,7 +10,7 @@ import pytest
 
 from audit import evidence_file
 from audit.alerts import load_rules
-from audit.rehearsal import alerts
+from audit.rehearsal import alerts, alerts_stage
 from audit.rehearsal.alerts import evidence_of, opened, rehearse_alerts, render
 from phi_guard.facts import ALERTS
 from phi_guard.policy import shipped
@@ -43,7 +43,7 @@ def test_a_rule_fires_and_resolves(of, name):
     assert one.resolved_message.startswith(f"{prefix}Resolved: ")
     assert "Next: " in one.message
     assert one.env in rule.environments
-    assert rule.hold_s <= one.after_s <= rule.hold_s + rule.grace_s + alerts.SLACK_S + (rule.bar / 1000 if name == "stale" else 0)
+    assert rule.hold_s <= one.after_s <= rule.hold_s + rule.grace_s + alerts.LEEWAY_S + (rule.bar / 1000 if name == "stale" else 0)
     assert one.resolved_after_s >= rule.resolve_s
 
 
@@ -95,7 +95,7 @@ def test_rules_that_nothing_can_reach_are_said_not_to_have_fired(tmp_path):
 
 def test_one_sink_that_does_not_get_it_is_enough(monkeypatch):
     """The webhook's other side has another secret: it refuses, and Slack's having it does not make up for that."""
-    monkeypatch.setattr(alerts, "SECRET", "another-" * 4)
+    monkeypatch.setattr(alerts_stage, "SECRET", "another-" * 4)
     (one,) = rehearse_alerts([RULES["leak"]]).alerts
     assert (one.fired, one.resolved) == (False, False)
     assert any("bad_signature" in problem for problem in one.problems)

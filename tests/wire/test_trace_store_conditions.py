@@ -271,6 +271,41 @@ def test_every_comparison_and_its_contrary(various, field):
     assert told > 10 or field.startswith(("input", "feedback_score", "metadata_key"))
 
 
+LEADS = """eq(name, "a") | eq(thread_id, "a") | not(eq(thread_id, "a")) | in(thread_id, ["a"]) | gt(latency, "1s") | eq(run_type, "llm")
+    eq(run_type, "chain") | has(tags, "a") | eq(is_root, true) | neq(error, null) | eq(status, "error") | in(name, ["a", "b"])
+    and(eq(metadata_key, "a"), eq(metadata_value, "b")) | and(eq(thread_id, "a"), eq(parent_run_id, "b")) | in(is_root, []) | in(name, [])
+    and(eq(name, "a"), eq(name, "b")) | and(eq(run_type, "llm"), eq(run_type, "tool")) | and(eq(thread_id, "a"), has(tags, "b"))
+    and(neq(error, null), eq(name, "a")) | and(has(tags, "a"), gt(latency, 0)) | and(gt(latency, 0), eq(error, true)) | in(tags, [])
+    and(eq(is_root, true), in(latency, [])) | and(neq(error, null), in(end_time, [])) | and(eq(thread_id, "a"), in(total_cost, []))"""
+
+
+@pytest.mark.parametrize("text", [one.strip() for line in LEADS.splitlines() for one in line.split("|")])
+def test_every_lead_with_every_selection(various, text):
+    """Whichever index a filter leads to, and whatever else is selected, SQLite can take it; the runs and their count are Python's."""
+    condition = parse_filter(text)
+    project = tuple(one.id for one in various.projects())
+    every = sorted(various.runs(Selection()), key=lambda run: (run.started_us, run.id))
+    parts = [
+        {},
+        {"is_root": True},
+        {"is_root": False},
+        {"has_error": True},
+        {"has_error": False},
+        {"run_type": "llm"},
+        {"run_type": "tool"},
+    ]
+    parts += [{"parent_id": run_id(1)}, {"trace_id": run_id(1)}, {"ids": (run_id(1), run_id(3))}, {"has_error": True, "is_root": True}]
+    for part in parts:
+        for of in (None, project):
+            selection = Selection(**part, project_ids=of)
+            query = Query(selection=selection, filters=(condition,), newest_first=False)
+            there = [run for run in every if selected(run, selection) and (not selection.ids or run.id in selection.ids)]
+            wanted = [run for run in there if matches(condition, run)]
+            assert list(matching(various, query)) == wanted, selection
+            summed = added_up(various, query)
+            assert summed is None or summed.runs == len(wanted)
+
+
 @pytest.mark.parametrize(
     ("text", "exact"),
     [

@@ -17,7 +17,7 @@ from audit.report.parts import counted, percent
 
 DROP_MAX: Final = 0.01
 """Share of spans that may be dropped: the requirements' section 7."""
-CALLS_MAX: Final = 20_000
+CALLS_MAX: Final = 10_000
 """Calls that are counted up for one page; of more the newest are."""
 _PAGE: Final = 1_000
 

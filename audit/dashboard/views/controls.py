@@ -45,7 +45,7 @@ def coverage(counts: Mapping[str, int], policy: Policy | None) -> Panel:
     if policy is None:
         words.append("The policy could not be loaded, so what it does with each field is not shown.")
         rows = tuple((name, "–", f"{n:,}") for name, n in listed.items())
-        return Panel("coverage", title, "unknown", tuple(words), "phi-audit policy check POLICY", chart, _fields(rows))
+        return Panel("coverage", title, "unknown", tuple(words), "phi-audit policy lint POLICY", chart, _fields(rows))
     never = [name for name, rule in sorted(policy.fields.items()) if rule.action != "keep" and not listed.get(name)]
     rows = tuple(
         [(name, policy.fields[name].action if name in policy.fields else policy.default.action, f"{n:,}") for name, n in listed.items()]
@@ -59,7 +59,7 @@ def coverage(counts: Mapping[str, int], policy: Policy | None) -> Panel:
     state: State = "good" if listed else "unknown"
     do = ""
     if listed.get(UNKNOWN):
-        state, do = "watch", "phi-audit policy explain"
+        state, do = "watch", "phi-audit policy suggest --help"
         words.append(f"{counted(listed[UNKNOWN], 'redaction')} of fields nobody named: they are redacted whole; name them in the policy.")
     return Panel("coverage", title, state, tuple(words), do, chart, _fields(rows))
 

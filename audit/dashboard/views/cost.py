@@ -24,6 +24,8 @@ BUDGET_USD: Final = 50.0
 """A month, all of it: the requirements' section 7."""
 FIXED_USD: Final = 15.0
 """Of it LiveKit Cloud, whatever is called: the requirements' section 5."""
+COARSE_USD: Final = 0.1
+"""From where on the bins of `audit.timeline.COST_EDGES` are wider."""
 DEAREST: Final = 5
 WARN: Final = 0.8
 """Share of the plan's quota from which it is to be watched."""
@@ -197,12 +199,14 @@ def _per_call(held: Histogram, dearest: tuple[tuple[str, float], ...]) -> Panel:
         advice = "A cost is known where the price list, policies/pricing.yaml, has a line with the name of the model's deployment."
         return Panel("per-call", title, words=(missing, advice))
     spread = f"median {usd(held.p50)}, p95 {usd(held.p95)}, dearest {usd(held.max)}, together {usd(held.total)}"
-    words = f"{counted(held.n, 'call')} with a known cost: {spread}."
+    words = [f"{counted(held.n, 'call')} with a known cost: {spread}."]
+    if held.max >= COARSE_USD:
+        words.append("Bars are half a cent wide, from ten cents on five cents.")
     shown = {name: round(value, 4) for name, value in marks(held).items()}
     chart = charts.histogram(held.edges, held.counts, title=title, unit="USD", marks=shown)
     rows = [(name, usd(value)) for name, value in marks(held).items()] + [(f"dearest: {trace}", usd(value)) for trace, value in dearest]
     table = Table("Cost per session", ("What", "#US dollars"), tuple(rows))
-    return Panel("per-call", title, words=(words,), chart=chart, table=table)
+    return Panel("per-call", title, words=tuple(words), chart=chart, table=table)
 
 
 def _month_panel(month: _Month, state: State, total: float, projection: Projection | None, budget: float, fixed: float) -> Panel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from audit import statistics
@@ -81,7 +82,7 @@ def _rate(calls: int, failed: int, points: tuple[Point, ...], step_s: int) -> Pa
     if not calls:
         return Panel("rate", title, words=("No call ended in this span.", "Choose a longer span, or wait for the first call to end."))
     state = judge(failed, calls, CALLS_MAX)
-    held = statistics.clopper_pearson(failed, calls, sides="two")
+    held = _interval(failed, calls)
     words = [
         f"{of_rate(failed, calls)} of the calls that ended failed; the limit is {percent(CALLS_MAX)}.",
         f"So many calls leave open a rate of {percent(held.low)} to {percent(held.value)} (Clopper-Pearson, two-sided, 95 %).",
@@ -93,6 +94,12 @@ def _rate(calls: int, failed: int, points: tuple[Point, ...], step_s: int) -> Pa
     cells = tuple((name, f"{n:,}", f"{bad:,}", percent(bad / n) if n else "–") for name, (n, bad) in rows.items())
     table = Table("Ended calls, UTC", ("Begins", "#Calls", "#Failed", "#Share"), cells, folded=True) if cells else None
     return Panel("rate", title, state, tuple(words), chart=chart, table=table)
+
+
+@lru_cache(maxsize=64)
+def _interval(failed: int, calls: int) -> statistics.Bound:
+    """The exact interval, which takes a while over thousands of calls: kept while the counts are the same."""
+    return statistics.clopper_pearson(failed, calls, sides="two")
 
 
 def _classes(counts: Mapping[str, int]) -> Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -18,6 +19,8 @@ from audit.timeline import Histogram
 HOURS: Final = timedelta(hours=48)
 """A span up to this is shown by the hour."""
 TOOLS_MAX: Final = 24
+_COARSE: Final[Mapping[Measure, float]] = {"ttft_ms": 3_000.0, "tool_ms": 3_000.0, "session_ms": 600_000.0, "cost_usd": 0.1}
+"""From where on the bins of `audit.timeline` are wider."""
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
@@ -53,16 +56,21 @@ class _Kind:
     what: str
     about: str
     unit: str
+    bins: str
     scale: float = 1.0
     limit: float | None = None
 
 
+_FINE: Final = "Bars are 50 ms wide, from 3 s on half a second."
 _ANSWERS: Final = _Kind(
     "ttft_ms", "ttft", "Time to first answer (TTFT-A)", "answered turn", "From the end of the caller's speech to the first sound.", "ms",
-    limit=SLOW_MS,
+    _FINE, limit=SLOW_MS,
 )  # fmt: skip
-_TOOLS: Final = _Kind("tool_ms", "tools", "Tools", "use", "How long each use of a tool took, all tools together.", "ms")
-_SESSIONS: Final = _Kind("session_ms", "sessions", "Sessions", "call", "How long calls lasted, those that have ended.", "s", scale=1_000.0)
+_TOOLS: Final = _Kind("tool_ms", "tools", "Tools", "use", "How long each use of a tool took, all tools together.", "ms", _FINE)
+_SESSIONS: Final = _Kind(
+    "session_ms", "sessions", "Sessions", "call", "How long calls lasted, those that have ended.", "s",
+    "Bars are 15 s wide, from ten minutes on five minutes.", scale=1_000.0,
+)  # fmt: skip
 
 
 def latency(index: CallIndex, choice: Choice, now: datetime) -> LatencyView:
@@ -95,7 +103,7 @@ def slug(name: str) -> str:
 
 
 def _of_tool(name: str, n: int, bad: int) -> _Kind:
-    return _Kind("tool_ms", slug(name), name, "use", f"{of_rate(bad, n)} failed.", "ms")
+    return _Kind("tool_ms", slug(name), name, "use", f"{of_rate(bad, n)} failed.", "ms", _FINE)
 
 
 def _pair(index: CallIndex, choice: Choice, now: datetime, step_s: int, kind: _Kind) -> tuple[Panel, ...]:
@@ -134,6 +142,8 @@ def _spread(held: Histogram, kind: _Kind) -> Panel:
     if kind.limit is not None:
         state = "good" if held.p95 <= kind.limit else "bad"
         words.append(f"p95 {'is within' if state == 'good' else 'is above'} the limit of {ms(kind.limit)}.")
+    if sum(n > 0 for n in held.counts) > 1 and held.max >= _COARSE[kind.measure]:
+        words.append(kind.bins)  # each bar is drawn as wide as any other, so that a coarse one looks too tall
     return Panel(kind.name, kind.title, state, tuple(words), chart=drawing, table=_bins(held, kind))
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STEPS: Final = 7
 """Numbers of a tile's trend."""
+FINER: Final = 24
+"""A step of a trend of counts is summed from so many: the index begins its steps at round times, and a tile's end now."""
 STALE: Final = timedelta(minutes=15)
 """Alerts that were not judged for so long are not known: the shortest window of the requirements' three."""
 
@@ -99,10 +101,10 @@ def _switch(state: SwitchState | None, now: datetime) -> Tile:
     if state is None:
         return Tile("switch", "Switch", NONE, "unknown", "Where it stands is not known here.", link="/compliance")
     since = instant(state.at)
-    when = f", {ago(since, now)}" if since is not None else ""
+    when = f" Set {ago(since, now)}." if since is not None else ""
     if state.on:
-        return Tile("switch", "Switch", "on", "good", f"What the gate clears is sent{when}.", link="/compliance")
-    held = f"Held ({state.hold}){when}: it takes a verified report to turn it on." if state.hold else f"Nothing is sent{when}."
+        return Tile("switch", "Switch", "on", "good", f"What the gate clears is sent.{when}", link="/compliance")
+    held = f"Held ({state.hold}): it takes a verified report to turn it on.{when}" if state.hold else f"Nothing is sent.{when}"
     return Tile("switch", "Switch", "off", "bad" if state.hold else "watch", held, link="/compliance")
 
 
@@ -129,9 +131,10 @@ def _numbers(index: CallIndex, choice: Choice, now: datetime, total: int) -> tup
         eldest = index.page(choice, order="start", descending=False, limit=1).calls
         first = (eldest[0].start if eldest else None) or until - timedelta(days=STEPS)
     step_s = max(1, int((until - first).total_seconds() / STEPS))
-    sessions = _aligned(index.trend("session_ms", choice, step_s=step_s), until, step_s)
+    fine_s = max(1, step_s // FINER)
+    sessions = index.trend("session_ms", choice, step_s=fine_s)
     waits = _aligned(index.trend("ttft_ms", choice, step_s=step_s), until, step_s)
-    uses = _aligned(index.trend("tool_ms", choice, step_s=step_s), until, step_s)
+    uses = index.trend("tool_ms", choice, step_s=fine_s)
     ended = index.histogram("session_ms", choice).n
     failed = index.page(_with(choice, "failed"), limit=1).total if choice.outcome in {"", "failed"} else 0
     held = index.histogram("ttft_ms", choice)
@@ -143,10 +146,13 @@ def _numbers(index: CallIndex, choice: Choice, now: datetime, total: int) -> tup
         f"{of_rate(failed, ended)} of those that ended; limit {percent(CALLS_MAX)}." if ended else "No call has ended in this span."
     )
     return (
-        Tile("calls", "Calls", f"{total:,}", "good" if total else "unknown", lead, _each(sessions, lambda p: float(p.n)), "/sessions"),
+        Tile(
+            "calls", "Calls", f"{total:,}", "good" if total else "unknown", lead,
+            _summed(sessions, until, step_s, fine_s, lambda p: p.n), "/sessions",
+        ),
         Tile(
             "failed", "Failed", f"{failed:,}", judge(min(failed, ended), ended, CALLS_MAX), failed_words,
-            _each(sessions, lambda p: float(p.failed)), "/errors",
+            _summed(sessions, until, step_s, fine_s, lambda p: p.failed), "/errors",
         ),
         _wait("ttft-p50", "TTFT-A p50", held.p50, held.n, _each(waits, lambda p: p.p50)),
         _wait("ttft-p95", "TTFT-A p95", held.p95, held.n, _each(waits, lambda p: p.p95)),
@@ -154,7 +160,7 @@ def _numbers(index: CallIndex, choice: Choice, now: datetime, total: int) -> tup
         Tile(
             "tools", "Tool failures", f"{bad:,}", judge(bad, n, TOOLS_MAX),
             f"{of_rate(bad, n)} of their uses; limit {percent(TOOLS_MAX)}." if n else "No tool ran in this span.",
-            _each(uses, lambda p: float(p.failed)), "/errors",
+            _summed(uses, until, step_s, fine_s, lambda p: p.failed), "/errors",
         ),
     )  # fmt: skip
 
@@ -176,7 +182,7 @@ def _money(cost: CostView | None) -> tuple[Tile, ...]:
         return tuple(Tile(name, label, NONE, "unknown", unknown, link="/cost") for name, label in named)
     expected = f"; projected {usd(cost.projection.value)}" if cost.projection is not None else "; not projected yet"
     lower = " A lower bound: some prices are not known." if cost.unknown else ""
-    days = [value for _, value in cost.days][-STEPS:]
+    days = [value for _, value in cost.days][-STEPS - 1 : -1]  # whole days alone: today's would always look like a fall
     trend = (*[None] * (STEPS - len(days)), *days)
     gone = f"; used up on {cost.used_up:%d %b}" if cost.used_up is not None else ""
     return (
@@ -195,6 +201,16 @@ def _aligned(points: Sequence[Point], until: datetime, step_s: int) -> tuple[Poi
     last = int((until.timestamp() - 1e-6) // step_s)
     by_step = {int(point.at.timestamp() // step_s): point for point in points}
     return tuple(by_step.get(last - STEPS + 1 + i) for i in range(STEPS))
+
+
+def _summed(points: Sequence[Point], until: datetime, step_s: int, fine_s: int, take: Callable[[Point], int]) -> tuple[float | None, ...]:
+    """Counts over the last `STEPS` steps up to ``until``, each whole, to within one of the finer steps they are summed from."""
+    sums = [0.0] * STEPS
+    for point in points:
+        back = int(max(0.0, (until - point.at).total_seconds() - fine_s / 2) // step_s)
+        if back < STEPS:
+            sums[STEPS - 1 - back] += take(point)
+    return tuple(sums)
 
 
 def _each(points: Sequence[Point | None], take: Callable[[Point], float | None]) -> tuple[float | None, ...]:

@@ -40,6 +40,7 @@ _LARGEST: Final = 2**40  # beyond it a count may be kept rounded
 _BRACKETS: Final = re.compile("[()]")
 _DEEPEST: Final = 20
 _LONGEST_CHAIN: Final = 400
+_NEVER: Final = "runs.number < 0"  # for a plain 0 SQLite forgets the other clauses, and with them the index it was told to take
 _HALF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -136,7 +137,7 @@ def _comparison(asked: Comparison) -> Condition:
         return NOTHING_KNOWN
     if asked.comparator == "in":
         parts = [_comparison(Comparison("eq", asked.field, one, asked.keys)) for one in asked.value]
-        return Condition(" OR ".join(f"({part.sql})" for part in parts) or "0", _values(parts), all(part.exact for part in parts))
+        return Condition(" OR ".join(f"({part.sql})" for part in parts) or _NEVER, _values(parts), all(part.exact for part in parts))
     if asked.field in _TEXTS:
         return _text(asked)
     if asked.field in _NUMBERS:
