@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -93,10 +94,14 @@ def serve(app: ASGIApp, *, host: str, port: int, announce: Callable[[int], None]
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=2,
         )
     )  # fmt: skip
+    # uvicorn raises a signal that ended it again: with the default, SIGTERM would then skip what the caller still has to close.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         server.run()
     except SystemExit:
         raise DashboardError(f"{host}:{port}: cannot be used; choose another with --host and --port") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def open_in_browser(address: str) -> Path:

@@ -68,8 +68,8 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
     if played or report.rehearsal:
         flags.append("--evidence rehearsal.json")
     if "alerts_fire" in left:
-        do = "Set off each of the three alerts; write down in alerts.json which fired and which were over (docs/audit.md shows the file)."
-        yield Step(("alerts_fire",), do)
+        do = "Make each alert fire and resolve, in a rehearsal that needs no keys and no network."
+        yield Step(("alerts_fire",), do, "phi-audit alerts rehearse --format json -o alerts.json")
     if "alerts_fire" in left or report.alerts:
         flags.append("--evidence alerts.json")
     rest = tuple(left)

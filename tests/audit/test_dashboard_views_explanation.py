@@ -67,6 +67,19 @@ def test_what_ran_after_the_first_sound_took_nothing_of_the_wait():
     assert {part.cause: round(part.ms) for part in told.parts} == {"model": 4_500, "tool": 400}
 
 
+def test_a_tool_of_another_turn_took_nothing_of_this_one():
+    """A tool that ran meanwhile for a turn that was superseded is not counted; one that hangs under no turn is, by its time."""
+    assert explain_turn(answer(), (use(4.8, 8.1, turn_id="a2"),), CALL).cause == "unknown"
+    assert explain_turn(answer(), (use(4.8, 8.1, turn_id=""),), CALL).cause == "tool"
+
+
+def test_a_tools_name_that_is_none_is_not_repeated():
+    """The index gives closed names; should another come, it is called a tool."""
+    told = explain_turn(answer(), (use(4.8, 8.1, tool="tool.Ada Byron, 555-0123"),), CALL)
+    assert told.cause == "tool"
+    assert "It was a tool with 3,300 ms." in told.words
+
+
 def test_a_slow_model():
     """From the creation of the response to the first sound."""
     told = explain_turn(answer(ttft_model_ms=4_000.0), (), CALL)
@@ -131,6 +144,24 @@ def test_one_way_delay_against_g_114():
     assert (fine.one_way_ms, fine.bad, fine.words, fine.measured) == (90.0, False, "", True)
     none = network(CALL)
     assert (none.one_way_ms, none.bad, none.words, none.measured) == (None, False, "", False)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        replace(FINE, loss_pct=Spread(0.0, 3.0, 5.0)),
+        replace(FINE, jitter_ms=Spread(5.0, 50.5, 60.0)),
+        replace(FINE, rtt_ms=Spread(40.0, 801.0, 900.0)),
+        replace(FINE, worst="lost"),
+    ],
+    ids=["loss", "jitter", "round trip", "lost"],
+)
+def test_each_measure_alone_makes_a_network_bad(beyond):
+    """At its published limit, with all others fine."""
+    held = network(replace(CALL, agent_media=beyond))
+    assert held.bad
+    assert held.agent_bad
+    assert "What speaks for the network: the agent's connection" in held.words or "what speaks for the network: the agent's" in held.words
 
 
 def test_the_media_as_a_table():
@@ -241,6 +272,8 @@ def test_every_bar_lies_within_the_call(detail):
             taken[bar.row, bar.lane] = bar.end_s
     assert len(drawn.ticks) <= 12
     assert len(drawn.table.rows) == (len(detail.turns) + len(detail.tools) if drawn.drawing or drawn.length_s or drawn.lanes else 0)
+    shown = {shape.tip for shape in drawn.drawing.shapes if hasattr(shape, "tip")} if drawn.drawing else set()
+    assert shown == {bar.tip for bar in drawn.bars}
     for shape in drawn.drawing.shapes if drawn.drawing else ():
         for name in ("x", "x1", "x2"):
             assert 0 <= getattr(shape, name, 0) + (getattr(shape, "wide", 0) if name == "x" else 0) <= 640.001
@@ -271,6 +304,13 @@ def test_a_call_is_drawn_as_it_was():
         "A call of 1:20: 1 turn of the caller, 1 of the agent, 2 uses of tools, 1 failed; the longest wait for an answer was 4,900 ms."
     )
     assert drawn.told == drawn.drawing.told
+
+
+def test_what_took_no_time_is_seen_at_the_very_end_too():
+    """A tool without a length in the call's last moment is a thin bar on the chart, not beyond it."""
+    drawn = draw_call(Detail(replace(CALL, end=at(60)), (answer(),), (use(60, 60),)))
+    bars = [shape for shape in drawn.drawing.shapes if getattr(shape, "style", "") == "bar tool"]
+    assert [(bar.wide, bar.x + bar.wide) for bar in bars] == [(2.0, 628.0)]
 
 
 def test_a_call_without_a_time_is_not_drawn():

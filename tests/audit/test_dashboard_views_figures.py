@@ -326,13 +326,13 @@ def test_the_overview_by_hand(index):
 
 
 def test_a_trend_of_counts_has_whole_steps(index):
-    """One call each morning makes seven equal numbers at any hour: the last step is no fall. Today's cost is no whole day's either."""
-    fill(index, *(call(n, day(n, 8), price=1.0) for n in range(10, 21)))
-    for hour in (12, 15, 23):
+    """Two calls a day make seven equal numbers at any hour: the last step is no fall. Today's cost is not a whole day's, and left out."""
+    fill(index, *(call(2 * n + (hour > 12), day(n, hour), price=0.5) for n in range(10, 21) for hour in (8, 20) if (n, hour) != (20, 20)))
+    for hour in (9, 12, 15):
         now = day(20, hour)
         week = Choice(since=now - timedelta(days=7), until=now)
         tiles = {tile.name: tile for tile in overview(index, week, now, cost=cost(index, week, now)).tiles}
-        assert tiles["calls"].trend == (1.0,) * STEPS
+        assert tiles["calls"].trend == (2.0,) * STEPS
         assert tiles["cost"].trend == (1.0,) * STEPS
 
 

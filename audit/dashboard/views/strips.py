@@ -80,9 +80,11 @@ def strips(bars: Sequence[Bar], lanes: Mapping[Row, int], length_s: float, *, ti
     inner = WIDTH - _LABELS - 12
     shapes: list[Shape] = []
     y = 4.0
-    for number in range(max(1, min(STRIPS_MAX, ceil(length_s / each)))):
+    count = max(1, min(STRIPS_MAX, ceil(length_s / each)))
+    for number in range(count):
         first, last = number * each, (number + 1) * each
-        here = [bar for bar in bars if bar.start_s < last and (bar.end_s > first or bar.start_s >= first)]
+        final = number == count - 1  # what begins with the call's end stands in it too
+        here = [bar for bar in bars if (bar.start_s < last or final) and (bar.end_s > first or bar.start_s >= first)]
         tops, base = _tops(here, lanes, y)
         shapes += [Words(_LABELS - 8, top + 12, _NAMES[row], "end", "soft") for row, top in tops.items()]
         for tick in ticks(each, 7):
