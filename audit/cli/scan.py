@@ -371,7 +371,7 @@ def _log(report: Report, directory: Path, now: datetime) -> None:
 
     facts: dict[str, str | int] = {
         "report": report.digest, "id": report.id, "verdict": report.verdict.state, "findings": report.results.findings,
-        "traces": report.population.traces, "runs": report.population.runs,
+        "traces": report.population.traces, "runs": report.population.runs, "project": report.target.project, "env": report.target.env,
     }  # fmt: skip
     logged, why = write_log("report", facts, now, directory)
     if not logged:
