@@ -210,7 +210,8 @@ def sign(clinic, source, name, role, output, *more, expect=0):
 
 
 def release(clinic, *more, expect):
-    return clinic.audit("switch", "on", "--reason", "the audit says GO", "--env", "dev", "--gates", "gates.yaml", *more, expect=expect)
+    why = ("--reason", "the audit says GO", "--env", "dev", "--project", PROJECT)
+    return clinic.audit("switch", "on", *why, "--gates", "gates.yaml", *more, expect=expect)
 
 
 def test_a_leak_from_found_to_released(clinic):
