@@ -122,7 +122,8 @@ class Cell:
         gone = {reason: n for reason, n in gone.items() if n}
         counts = {name: getattr(ledger, name) - getattr(self.before, name) for name in ("offered", "delivered", "withheld")}
         assert counts["offered"] == self.offered + offered, (counts, self.offered, tally)
-        assert counts["offered"] == counts["delivered"] + counts["withheld"] + ledger.pending - self.before.pending + sum(gone.values())
+        left = ledger.pending + ledger.quarantined - self.before.pending - self.before.quarantined
+        assert counts["offered"] == counts["delivered"] + counts["withheld"] + left + sum(gone.values())
         assert set(gone) <= set(dropped or ()), gone
         assert not tally.dropped or dropped, tally
         self._nothing_raw(passes=passes)

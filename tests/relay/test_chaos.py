@@ -225,7 +225,7 @@ def test_whatever_befalls_the_ledger_is_exact_and_nothing_raw_is_anywhere(host):
     assert len(runs) == len(host.store.runs())
     kept = [each for agent in host.agents for each in agent.told]
     missing = [each for each in kept if each.id not in runs or (op_of(each) == UPDATE and not runs[each.id].get("end_time"))]
-    allowed = sum(n for reason, n in ledger.dropped.items() if reason != "agent_lost")
+    allowed = ledger.quarantined + sum(n for reason, n in ledger.dropped.items() if reason != "agent_lost")
     assert len(missing) <= allowed, (Counter(type(each).__name__ for each in missing), story)
     ours = {each.id for agent in agents for each in agent.told} | set(host.killed)
     unknown = [run for run in runs.values() if run["id"] not in ours and run["extra"]["metadata"].get("reason") != "agent_lost"]
