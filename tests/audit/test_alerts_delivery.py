@@ -32,9 +32,7 @@ def gate():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setattr("audit.chain.writing.EVENTS", chain.EVENTS | OURS)
-    monkeypatch.setattr("audit.chain.line.EVENTS", chain.EVENTS | OURS)
+def home(tmp_path):
     directory = tmp_path / "audit"
     directory.mkdir(mode=0o700)
     return directory

@@ -19,11 +19,7 @@ from phi_guard.switch import FileSwitch
 
 NOW = "2026-11-20T10:10:00Z"
 OURS = frozenset({"alert_sending", "alert_sent", "alert_silenced", "alert_unsilenced"})
-MAIN = (
-    "import audit.chain.line as line, audit.chain.writing as writing; from audit.cli import COMMANDS, main\n"
-    f"line.EVENTS = writing.EVENTS = line.EVENTS | {set(OURS)!r}\n"
-    "COMMANDS['alerts'] = ('audit.cli.alerts:alerts', 'Tell.'); main()"
-)
+MAIN = ("-m", "audit")
 
 
 @pytest.fixture
@@ -32,9 +28,6 @@ def home(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PHI_AUDIT_DIR", str(tmp_path / "audit"))
     monkeypatch.setenv("PHI_GUARD_SWITCH", str(tmp_path / "switch.json"))
-    monkeypatch.setattr("audit.chain.writing.EVENTS", chain.EVENTS | OURS)
-    monkeypatch.setattr("audit.chain.line.EVENTS", chain.EVENTS | OURS)
-    monkeypatch.setitem(cli.COMMANDS, "alerts", ("audit.cli.alerts:alerts", "Tell."))
     FileSwitch(tmp_path / "switch.json").turn_on("a test")
     return tmp_path / "audit"
 
@@ -170,7 +163,7 @@ def test_a_report_that_says_no_go_is_a_leak(run, export, tmp_path):
 
 
 def watching(export, *args):
-    command = [sys.executable, "-c", MAIN, "alerts", "watch", "--from", str(export), "--env", "dev", "--every", "1s", *args]
+    command = [sys.executable, *MAIN, "alerts", "watch", "--from", str(export), "--env", "dev", "--every", "1s", *args]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
 
 
@@ -198,7 +191,7 @@ def test_a_watch_tells_what_fires_and_ends_cleanly(home, export, tmp_path, numbe
     try:
         looked(home, process)
         second = subprocess.run(
-            [sys.executable, "-c", MAIN, "alerts", "watch", "--from", str(path)], capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, *MAIN, "alerts", "watch", "--from", str(path)], capture_output=True, text=True, check=False, timeout=60
         )
         assert second.returncode == 3
         assert "another process watches already" in second.stderr

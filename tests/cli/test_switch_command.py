@@ -16,7 +16,6 @@ from kept_reports import finding, kept, reviewed
 from shipping import cleared_call, fill, open_gate, states
 
 from audit import chain, signing
-from audit.chain import line
 from audit.cli import main
 from audit.report import json as as_json
 from audit.signing import Trusted
@@ -245,8 +244,6 @@ def test_a_word_nobody_of_ours_wrote_is_nobodys(run, tmp_path, content):
 @pytest.fixture
 def waiting(run, tmp_path, monkeypatch):
     """A relay's outbox in which a call was waiting when the switch went off."""
-    for module in ("audit.chain.line.EVENTS", "audit.chain.writing.EVENTS"):  # as long as the log does not know them
-        monkeypatch.setattr(module, line.EVENTS | {"quarantine_released", "quarantine_dropped"})
     monkeypatch.setenv("PHI_GUARD_STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "state").mkdir(mode=0o700)
     rows = cleared_call(open_gate())

@@ -16,6 +16,7 @@ from phi_guard.errors import DetectorUnavailable
 from phi_guard.gate import Gate
 from phi_guard.policy import shipped
 from phi_guard.switch import FileSwitch
+from tracing.livekit_agent import Call
 from tracing.own_cost import LAST, LIMIT_NS, SINGLE_MAX, OwnCost
 from tracing.record import Batch
 from tracing.relay.alerts import Alerts
@@ -167,3 +168,34 @@ def test_a_trip_that_cannot_be_told_is_told_again():
         cost.note(LIMIT_NS + 1)
         time.sleep(0.01)
     assert len(told) == 2
+
+
+def test_a_slow_handler_of_a_call_is_told():
+    """A call made with a watch on its cost tells of handlers that take too long, and calls go on."""
+
+    class Emitter:
+        def on(self, name, handler):
+            self.handler = handler
+
+    class Nowhere:
+        def __getattr__(self, name):
+            return lambda *args, **kwargs: None
+
+    def dawdle(event):
+        end = time.thread_time_ns() + LIMIT_NS + 1_000_000
+        while time.thread_time_ns() < end:
+            pass
+
+    told, come = [], threading.Event()
+
+    def tell(overrun):
+        told.append(overrun)
+        come.set()
+
+    call, emitter = Call(Nowhere(), cost=OwnCost(tell)), Emitter()
+    call._subscribe(emitter, "slow", dawdle)
+    for _ in range(SINGLE_MAX):
+        emitter.handler(object())
+    assert come.wait(10)
+    assert [overrun.slow for overrun in told] == [SINGLE_MAX]
+    assert call.faults == 0
