@@ -79,6 +79,53 @@ class Canaries:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How much was asked of the agent at once.
+
+    Args:
+        at_once: the most calls that were under way at the same moment.
+        minutes: how long the shortest of the calls lasted.
+    """
+
+    at_once: int
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The calls' traces as they were read back from where they were sent.
+
+    Args:
+        expected: calls that had a trace.
+        arrived: of them, those whose trace could be read.
+        complete: of them, those with every span that the call should have.
+        lacks: what was lacking, by a name of the closed list, in how many traces.
+    """
+
+    expected: int
+    arrived: int
+    complete: int
+    lacks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory of one process over a rehearsal, MiB.
+
+    Args:
+        first: once it was warm.
+        last: at the end.
+        peak: the most.
+        n: how many readings.
+    """
+
+    first: float
+    last: float
+    peak: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What a rehearsal measured; None for what it did not.
 
@@ -89,6 +136,12 @@ class Rehearsal:
         loop_lateness_us: the event loop's lateness.
         calls_crashed: calls that ended because of the telemetry.
         canaries: canaries sent and arrived.
+        load: how much went on at once.
+        completeness: the traces as they arrived.
+        ttft_error_ms: the largest difference between a recorded TTFT-A and the stand-in's own clock.
+        memory: of ``agent`` and ``relay``.
+        scenes: how often each kind of conversation was played.
+        languages: likewise of each language of the callers' names.
     """
 
     calls: int
@@ -97,6 +150,52 @@ class Rehearsal:
     loop_lateness_us: Lateness | None = None
     calls_crashed: int | None = None
     canaries: Canaries | None = None
+    load: Load | None = None
+    completeness: Completeness | None = None
+    ttft_error_ms: float | None = None
+    memory: Mapping[str, Memory] = field(default_factory=dict)
+    scenes: Mapping[str, int] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What watching a project in operation came to.
+
+    Args:
+        started_at: when it began, ISO 8601 with a time zone.
+        ended_at: when it was last looked at.
+        hours: between the two.
+        rounds: how often the project was scanned.
+        longest_gap_s: the longest time in which nobody looked.
+        calls: traces in the window.
+        no_go: rounds whose scan was NO_GO.
+        unfinished: rounds that could not be finished, such as where the endpoint did not answer.
+        alerts: how often each alert fired.
+        switch_off_s: seconds for which telemetry was seen to be off.
+        closed: whether it ran its whole time and was closed.
+    """
+
+    started_at: str
+    ended_at: str
+    hours: float
+    rounds: int
+    longest_gap_s: float
+    calls: int
+    no_go: int
+    unfinished: int
+    alerts: Mapping[str, int] = field(default_factory=dict)
+    switch_off_s: float = 0.0
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All the evidence that was given; None for what was not."""
+
+    rehearsal: Rehearsal | None = None
+    alerts: Alerts | None = None
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +235,24 @@ def load_alerts(path: Path) -> Alerts:
     return read_alerts(path)
 
 
-def load_evidence(paths: Iterable[Path]) -> tuple[Rehearsal | None, Alerts | None]:
-    """A rehearsal and the alerts of several files, each told by its schema.
+def load_evidence(paths: Iterable[Path]) -> Given:
+    """What several files hold, each told by its schema.
 
     Raises:
         EvidenceError: one cannot be read, is of no known schema, or two are of the same.
     """
     from audit.evidence_file import read_any  # noqa: PLC0415  # pydantic loads only with a file
 
-    rehearsal: Rehearsal | None = None
-    alerts: Alerts | None = None
+    given: dict[type[Rehearsal | Alerts | Monitoring], Rehearsal | Alerts | Monitoring] = {}
     for path in paths:
         held = read_any(path)
-        if isinstance(held, Rehearsal) and rehearsal is None:
-            rehearsal = held
-        elif isinstance(held, Alerts) and alerts is None:
-            alerts = held
-        else:
-            msg = f"{path}: a second file of the same kind; give one rehearsal and one rehearsal of the alerts"
+        if type(held) in given:
+            msg = f"{path}: a second file of the same kind; give one rehearsal, one rehearsal of the alerts and one of the monitoring"
             raise EvidenceError(msg)
-    return rehearsal, alerts
+        given[type(held)] = held
+    kinds = list(given.values())
+    return Given(
+        next((held for held in kinds if isinstance(held, Rehearsal)), None),
+        next((held for held in kinds if isinstance(held, Alerts)), None),
+        next((held for held in kinds if isinstance(held, Monitoring)), None),
+    )

@@ -8,10 +8,24 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Share, Spans
+from audit.evidence import (
+    Alerts,
+    Canaries,
+    Completeness,
+    Cost,
+    EvidenceError,
+    Lateness,
+    Load,
+    Memory,
+    Monitoring,
+    Rehearsal,
+    Share,
+    Spans,
+)  # fmt: skip
 
 _Count = Annotated[int, Field(ge=0)]
-_Micros = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Micros = _Measure
 
 
 class _Part(BaseModel):
@@ -63,6 +77,7 @@ class _Share(_Part):
         return self
 
 
+_INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
 _Origin = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\+[a-z_]{1,32}){0,9}$")]
 
@@ -70,6 +85,32 @@ _Origin = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\+[a-z_]{1,32}){0,9}$")]
 class _Canaries(_Share):
     by_class: dict[_Kind, _Share] = {}
     by_origin: dict[_Origin, _Share] = {}
+
+
+class _Load(_Part):
+    at_once: _Count
+    minutes: _Measure
+
+
+class _Completeness(_Part):
+    expected: _Count
+    arrived: _Count
+    complete: _Count
+    lacks: dict[_Kind, _Count] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.complete <= self.arrived <= self.expected:
+            msg = "no more can be complete than arrived, and no more arrive than were expected"
+            raise ValueError(msg)
+        return self
+
+
+class _Memory(_Part):
+    first: _Measure
+    last: _Measure
+    peak: _Measure
+    n: _Count
 
 
 class _File(_Part):
@@ -82,6 +123,12 @@ class _File(_Part):
     loop_lateness_us: _Lateness | None = None
     calls_crashed: _Count | None = None
     canaries: _Canaries | None = None
+    load: _Load | None = None
+    completeness: _Completeness | None = None
+    ttft_error_ms: _Measure | None = None
+    memory: dict[_Kind, _Memory] = {}
+    scenes: dict[_Kind, _Count] = {}
+    languages: dict[_Kind, _Count] = {}
 
 
 class _Alert(_Part):
@@ -97,10 +144,27 @@ class _Alerts(_Part):
     alerts: list[_Alert]
 
 
+class _Monitoring(_Part):
+    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
+
+    schema_name: Literal["phi-audit.monitoring/1"] = Field(alias="schema")
+    started_at: Annotated[str, Field(pattern=_INSTANT)]
+    ended_at: Annotated[str, Field(pattern=_INSTANT)]
+    hours: _Measure
+    rounds: _Count
+    longest_gap_s: _Measure
+    calls: _Count
+    no_go: _Count
+    unfinished: _Count
+    alerts: dict[_Kind, _Count] = {}
+    switch_off_s: _Measure = 0.0
+    closed: bool = False
+
+
 class _Any(_Part):
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
 
-    schema_name: Literal["phi-audit.rehearsal/1", "phi-audit.alerts-rehearsal/1"] = Field(alias="schema")
+    schema_name: Literal["phi-audit.rehearsal/1", "phi-audit.alerts-rehearsal/1", "phi-audit.monitoring/1"] = Field(alias="schema")
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -112,6 +176,7 @@ def read(path: Path) -> Rehearsal:
     """The rehearsal in a file. Raises `EvidenceError` if it is none."""
     file = _validate(_File, path)
     cost, spans, late, seen = file.overhead_us, file.spans, file.loop_lateness_us, file.canaries
+    whole = file.completeness
     return Rehearsal(
         calls=file.calls,
         overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max, tuple(cost.edges), tuple(cost.counts)) if cost else None,
@@ -119,6 +184,12 @@ def read(path: Path) -> Rehearsal:
         loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
         canaries=Canaries(seen.planted, seen.arrived, _shares(seen.by_class), _shares(seen.by_origin)) if seen else None,
+        load=Load(file.load.at_once, file.load.minutes) if file.load else None,
+        completeness=Completeness(whole.expected, whole.arrived, whole.complete, dict(sorted(whole.lacks.items()))) if whole else None,
+        ttft_error_ms=file.ttft_error_ms,
+        memory={name: Memory(row.first, row.last, row.peak, row.n) for name, row in sorted(file.memory.items())},
+        scenes=dict(sorted(file.scenes.items())),
+        languages=dict(sorted(file.languages.items())),
     )
 
 
@@ -137,9 +208,19 @@ def read_alerts(path: Path) -> Alerts:
     )
 
 
-def read_any(path: Path) -> Rehearsal | Alerts:
-    """Whichever of the two a file holds. Raises `EvidenceError` if neither."""
-    return read(path) if _validate(_Any, path).schema_name == "phi-audit.rehearsal/1" else read_alerts(path)
+def read_monitoring(path: Path) -> Monitoring:
+    """The monitoring in a file. Raises `EvidenceError` if it holds none."""
+    file = _validate(_Monitoring, path)
+    facts = file.model_dump(exclude={"schema_name"})
+    return Monitoring(**facts | {"alerts": dict(sorted(file.alerts.items()))})
+
+
+def read_any(path: Path) -> Rehearsal | Alerts | Monitoring:
+    """Whichever of the three a file holds. Raises `EvidenceError` if none."""
+    kind = _validate(_Any, path).schema_name
+    if kind == "phi-audit.rehearsal/1":
+        return read(path)
+    return read_alerts(path) if kind == "phi-audit.alerts-rehearsal/1" else read_monitoring(path)
 
 
 def _validate(model: type[_Model], path: Path) -> _Model:

@@ -251,11 +251,12 @@ def _configuration(options: _Options) -> tuple[Policy, tuple[Gate, ...], Rehears
     try:
         policy = load_policy(options.policy_file or shipped("clinic.yaml"), env=options.env)
         gates = load_gates(options.gates_file or shipped("gates.yaml"))
-        return policy, gates, *load_evidence(options.evidence)
+        given = load_evidence(options.evidence)
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
     except (GatesError, EvidenceError) as fault:
         raise click.UsageError(str(fault)) from None
+    return policy, gates, given.rehearsal, given.alerts
 
 
 def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | None, roster: Roster | None, custody: Custody) -> Beside:

@@ -273,10 +273,11 @@ def test_evidence_is_told_by_its_schema(tmp_path):
     ]
     alerts.write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": told}))
     other.write_text(json.dumps({"schema": "phi-audit.rehearsal/1", "calls": 1, "overhead_us": {**cost, "edges": [0, 10], "counts": [2]}}))
-    held, fired = load_evidence([alerts, rehearsal])
+    given = load_evidence([alerts, rehearsal])
+    held, fired = given.rehearsal, given.alerts
     assert (held.overhead_us.edges, held.overhead_us.counts) == ((0.0, 10.0, 20.0), (2, 1))
     assert fired == Alerts(("cost", "leak"), ("leak",), ("loop",))
-    assert load_evidence([old])[0].overhead_us.counts == ()
+    assert load_evidence([old]).rehearsal.overhead_us.counts == ()
     for paths, said in (([other], "add up"), ([old, rehearsal], "second"), ([tmp_path / "none"], "cannot be read")):
         with pytest.raises(EvidenceError, match=said):
             load_evidence(paths)
