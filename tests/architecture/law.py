@@ -135,6 +135,12 @@ GUARDS = (
         ("phi_guard/detect/classifier.py", "phi_guard/detect/minilm.py", "phi_guard/detect/rampart.py", TRAINING),
         "one run-time for the networks, and 40 MB of native code",
     ),
+    Guard(("dask", "distributed", "tornado"), ("audit/engine/dask.py",), "a cluster is reached in one place, and given digests and keys there"),
+    Guard(
+        ("aiortc", "aioice", "av"),
+        ("tracing/local/",),
+        "the media server that rehearsals and tests meet at, on loopback",
+    ),
     Guard(("hyperscan",), ("phi_guard/detect/prefilter.py",), "only a prefilter: it never decides"),
     Guard(
         ("torch", "transformers", "onnx", "faker", "names", "num2words", "simple_icd_10_cm", "unidecode", "wordfreq"),
