@@ -119,7 +119,9 @@ def lower_bound(found: int, n: int, confidence: float = CONFIDENCE) -> float:
     alpha = 1 - confidence
     if found == n:
         return float(alpha ** (1 / n))
-    return _bisect(lambda rate: _tail(n, rate, found, n) < alpha)
+    if 2 * found > n:
+        return _bisect(lambda rate: _tail(n, rate, found, n) < alpha)
+    return _bisect(lambda rate: 1 - _tail(n, rate, 0, found - 1) < alpha)  # the shorter of the two tails is summed
 
 
 def sample_to_rule_out(population: int, rate: float, confidence: float = CONFIDENCE) -> int:

@@ -52,6 +52,13 @@ def test_bounds_enclose_what_was_seen(counts, confidence):
     assert low == pytest.approx(1 - upper_bound(n - found, n, confidence), abs=1e-9)
 
 
+@pytest.mark.parametrize(("found", "n"), [(1, 10), (5, 10), (6, 10), (388, 9_999), (9_611, 9_999), (40, 100_000)])
+@pytest.mark.parametrize("confidence", [0.95, 0.999])
+def test_the_lower_bound_is_scipys(found, n, confidence):
+    """Whichever tail is summed, it is the quantile of the beta distribution (Clopper and Pearson 1934)."""
+    assert lower_bound(found, n, confidence) == pytest.approx(stats.beta.ppf(1 - confidence, found, n - found + 1), rel=1e-6)
+
+
 @pytest.mark.parametrize("arguments", [(-1, 5), (6, 5), (0, -1), (0, 5, 1.0), (0, 5, 0.0)])
 def test_impossible_counts_are_refused(arguments):
     """An impossible count is an error, never a bound."""

@@ -343,6 +343,18 @@ def test_only_this_machine_is_served(host):
         serve(host, 0, ":memory:")
 
 
+@pytest.mark.parametrize(
+    ("host", "status"), [("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("LocalHost:1984", 200), ("[::1]:9", 200)]
+)
+def test_a_page_that_points_its_name_here_is_refused(server, host, status):
+    """The Host header must name this machine, at every address, also where no key is asked for; what is refused is not kept."""
+    assert send(server, "GET", "/info", headers={"Host": host})[0] == status
+    assert send(server, "GET", "/sessions", headers={"Host": host, **KEY})[0] == status
+    before = len(list(server.store.raw()))
+    send(server, "POST", "/runs", RUN, {"Host": "evil.example", **KEY})
+    assert len(list(server.store.raw())) == before
+
+
 def test_as_a_process(tmp_path):
     """One JSON line when ready, served and controlled from outside, ended by SIGTERM with exit code 0 and the file closed."""
     command = [sys.executable, "-m", "tracing.local.trace_store", "--port", "0", "--path", str(tmp_path / "t.db"), "--keep-raw", "--faults"]
