@@ -55,11 +55,14 @@ class Every(click.ParamType[timedelta]):
               help="Report (JSON) of a scan, or a directory of them; the newest counts.")  # fmt: skip
 @click.option("--account", type=click.Path(path_type=Path), envvar="PHI_AUDIT_ACCOUNT", show_envvar=True,
               help="The relay's state directory or outbox, to show what was sent.")  # fmt: skip
+@click.option("--baseline", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Findings that somebody has accepted (phi-audit baseline create).")  # fmt: skip
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), envvar="PHI_GUARD_POLICY", show_envvar=True,
               help="Policy whose fields the redactions are held against.  [default: clinic.yaml as shipped]")  # fmt: skip
 def dashboard(
     project: str, file: Path | None, since: timedelta, endpoint: str, every: timedelta, host: str, port: int, names: tuple[str, ...],
-    token_file: Path | None, launch: bool, report: Path | None, account: Path | None, policy_file: Path | None,
+    token_file: Path | None, launch: bool, report: Path | None, account: Path | None, baseline: Path | None,
+    policy_file: Path | None,
 ) -> int:  # fmt: skip
     """Show sessions, latency, errors, cost and compliance of a project or an export as pages in the browser.
 
@@ -89,7 +92,7 @@ def dashboard(
     from audit.dashboard.service import Service  # noqa: PLC0415
 
     place = f"{project or 'every project'} of {endpoint}" if file is None else "standard input" if file == STDIN else file.name
-    beside = _beside(report, account, policy_file, "" if file else endpoint)
+    beside = _beside(report, account, policy_file, baseline, "" if file else endpoint)
     service = Service(
         CallIndex(policy=beside.policy),
         _source(project, file, endpoint),
@@ -139,24 +142,27 @@ def _stamp(file: Path) -> object:
         return None
 
 
-def _beside(report: Path | None, account: Path | None, policy_file: Path | None, endpoint: str) -> Beside:
+def _beside(report: Path | None, account: Path | None, policy_file: Path | None, baseline: Path | None, endpoint: str) -> Beside:
     """The files shown beside the calls. What cannot be used is left out, and its page says so."""
+    from audit.chain import anchor_of  # noqa: PLC0415
     from audit.dashboard.service import Beside  # noqa: PLC0415
     from audit.dashboard.views.cost import price_day  # noqa: PLC0415
     from audit.keys import audit_dir  # noqa: PLC0415
     from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
-    from phi_guard.switch import FileSwitch, default_path  # noqa: PLC0415
+    from phi_guard.switch import open_switch  # noqa: PLC0415
 
     directory = audit_dir()
     return Beside(
         report=report,
         log_dir=directory,
-        switch=FileSwitch(default_path()).state,
+        switch=open_switch().state,
         account=account,
         policy=load_policy(policy_file or shipped("clinic.yaml")),
         alerts=lambda: _alerts(directory),
         prices_as_of=price_day(shipped("pricing.yaml")),
         endpoint=endpoint,
+        anchor=anchor_of(os.environ),
+        baseline=baseline,
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from audit.calls.index import Choice, Page
 from audit.dashboard import query
 from audit.dashboard.query import Asked
-from audit.dashboard.service import Service
+from audit.dashboard.service import Beside, Service
 from audit.dashboard.views.compliance import ComplianceView, compliance, last_verdict
 from audit.dashboard.views.cost import CostView, cost
 from audit.dashboard.views.errors import errors
@@ -19,6 +19,8 @@ from audit.dashboard.views.explanation import SLOW_MS, explain_call
 from audit.dashboard.views.latency import latency
 from audit.dashboard.views.overview import overview
 from audit.dashboard.views.timeline import draw_call
+from phi_guard.errors import PhiGuardError
+from phi_guard.switch import SwitchState
 
 ROWS: Final = 50
 """Calls on a page of the list."""
@@ -59,11 +61,21 @@ def _overview(service: Service, asked: Asked, now: datetime) -> Values:
         asked.choice,
         now,
         verdict=last_verdict(beside.report, now),
-        switch=None if beside.switch is None else beside.switch(),
+        switch=_switch(beside),
         alerts=None if beside.alerts is None else beside.alerts(),
         cost=_cost_of(service, asked, now),
     )
     return {"view": view, "standing_tiles": view.tiles[:3], "number_tiles": view.tiles[3:]}
+
+
+def _switch(beside: Beside) -> SwitchState | None:
+    """Where the switch stands; one that cannot be asked counts as off, as it does for the relay."""
+    if beside.switch is None:
+        return None
+    try:
+        return beside.switch()
+    except (PhiGuardError, OSError, ValueError):
+        return SwitchState(False, "the switch cannot be asked", "")
 
 
 def _sessions(service: Service, asked: Asked, now: datetime) -> Values:  # noqa: ARG001  # every page is asked alike
@@ -92,10 +104,14 @@ def _cost(service: Service, asked: Asked, now: datetime) -> Values:
 
 def _compliance(service: Service, asked: Asked, now: datetime) -> Values:
     beside = service.beside
-    view: ComplianceView = compliance(
-        beside.report, beside.log_dir, beside.switch, beside.account, service.index, asked.choice, beside.policy, now=now
-    )
-    return {"view": view}
+
+    def look() -> ComplianceView:
+        return compliance(
+            beside.report, beside.log_dir, beside.switch, beside.account, service.index, asked.choice, beside.policy, now=now,
+            anchor=beside.anchor, baseline=beside.baseline,
+        )  # fmt: skip
+
+    return {"view": service.keep(("compliance", _key(asked)), look)}
 
 
 SHEETS: Final = (

@@ -45,6 +45,8 @@ class Beside:
         alerts: tells what fires, or None where nobody checks.
         prices_as_of: the price list's day, ISO 8601; empty where it is not known.
         endpoint: LangSmith's address, where the source is one.
+        anchor: the copy of the log's heads, kept elsewhere.
+        baseline: the file of accepted findings.
     """
 
     report: Path | None = None
@@ -55,6 +57,8 @@ class Beside:
     alerts: Callable[[], AlertState | None] | None = None
     prices_as_of: str = ""
     endpoint: str = ""
+    anchor: Path | None = None
+    baseline: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

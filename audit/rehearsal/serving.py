@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -76,16 +77,18 @@ def serve_store(
 def _service(projects: Callable[[], list[str]], url: str) -> Service:
     """The dashboard's service over every project of the store at an address, read as LangSmith's are."""
     from audit.calls.index import CallIndex  # noqa: PLC0415  # only where there is a dashboard
+    from audit.chain import anchor_of  # noqa: PLC0415
     from audit.dashboard.service import Beside, Service  # noqa: PLC0415
     from audit.dashboard.views.cost import price_day  # noqa: PLC0415
     from audit.keys import audit_dir  # noqa: PLC0415
     from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
-    from phi_guard.switch import FileSwitch, default_path  # noqa: PLC0415
+    from phi_guard.switch import open_switch  # noqa: PLC0415
 
     policy = load_policy(shipped("clinic.yaml"))
     beside = Beside(
-        log_dir=audit_dir(), switch=FileSwitch(default_path()).state, policy=policy, prices_as_of=price_day(shipped("pricing.yaml"))
-    )
+        log_dir=audit_dir(), switch=open_switch().state, policy=policy, prices_as_of=price_day(shipped("pricing.yaml")),
+        anchor=anchor_of(os.environ),
+    )  # fmt: skip
     return Service(CallIndex(policy=policy), lambda window: _EveryProject(projects(), window, url), place="this store", beside=beside)
 
 

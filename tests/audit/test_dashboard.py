@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from audit import chain
 from audit.calls.index import CallIndex, Choice, Detail, Page
 from audit.calls.records import Call, Media, Spread, ToolUse, Turn
 from audit.dashboard import query
@@ -29,7 +30,7 @@ from audit.dashboard.rendering import STATIC
 from audit.dashboard.service import Beside, Service
 from audit.source import SourceError
 from phi_guard.policy import load_policy, shipped
-from phi_guard.switch import SwitchState
+from phi_guard.switch import SwitchError, SwitchState
 
 HOSTS = frozenset({"testserver"})
 TOKEN = "correct-horse-battery-staple"
@@ -485,3 +486,36 @@ def test_views_are_kept_until_something_changed():
         held.keep(n, lambda: None)
     assert len(held._kept) == 64
     held.close()
+
+
+def test_a_switch_that_cannot_be_asked_counts_as_off():
+    """The overview and the compliance page are made all the same, and say that nothing is sent."""
+
+    def gone():
+        raise SwitchError("redis: no answer")
+
+    held = service_of(Calls(3), beside=Beside(switch=gone))
+    held.refresh()
+    client = TestClient(create_app(held, token=None, hosts=HOSTS))
+    texts = [client.get(path).text for path in ("/", "/compliance")]
+    held.close()
+    assert "Nothing is sent" in texts[0]
+    assert "The switch cannot be asked, which counts as off" in texts[1]
+
+
+def test_the_log_is_held_against_the_anchor_that_was_named(tmp_path):
+    """A log whose tail was cut is told by the copy of its heads kept elsewhere; without that copy it would pass."""
+    directory, anchor = tmp_path / "audit", tmp_path / "anchor"
+    directory.mkdir(mode=0o700)
+    chain.append(directory, "key_made", {"name": "one"}, now=NOW, anchor=anchor)
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    chain.append(directory, "key_made", {"name": "two"}, now=NOW, anchor=anchor)
+    for path, content in before.items():
+        path.write_bytes(content)
+    texts = {}
+    for name, known in (("with", anchor), ("without", None)):
+        service = service_of(Calls(1), beside=Beside(log_dir=directory, anchor=known))
+        texts[name] = TestClient(create_app(service, token=None, hosts=HOSTS)).get("/compliance").text
+        service.close()
+    assert "The chain does not hold" in texts["with"]
+    assert "The chain holds" in texts["without"]

@@ -61,7 +61,7 @@ def compliance(
     Args:
         report_path: a report's JSON, or a directory whose newest report counts; None for none.
         log_dir: where the audit's log is; None for none.
-        switch: tells the switch's state, such as ``FileSwitch(default_path()).state``; None where it is not known.
+        switch: tells the switch's state, such as ``open_switch().state``; None where it is not known.
         account: the relay's state directory or outbox, or None.
         index: the calls.
         choice: which of them.
