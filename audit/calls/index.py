@@ -20,7 +20,7 @@ from audit.calls.reading import microseconds, rank, read_run
 from audit.calls.records import Call
 from audit.calls.summary import summarise
 from audit.calls.table import open_file, unusable
-from audit.calls.writing import READ, WRITE, packed, write
+from audit.calls.writing import READ, WRITE, forget, packed, write
 from audit.source import Run, Source
 from audit.timeline import Histogram
 from phi_guard.policy import load_policy, shipped
@@ -70,21 +70,40 @@ class CallIndex:
         """Take in one run as stored; one that came before is replaced where it says more. False where nothing changed."""
         return self._add(run, "")
 
-    def refresh(self, source: Source, *, now: datetime) -> int:
+    def refresh(self, source: Source, *, now: datetime, since: datetime | None = None) -> int:
         """Take in every run of a source, and remember when that was; how many changed something.
 
+        Args:
+            source: what is read.
+            now: the clock's time, with a zone.
+            since: given where the source holds all there is from then on: calls that began later and are no longer in it were deleted
+                there, such as by a purge, and are forgotten here. None forgets nothing.
+
         Raises:
-            SourceError: it could not be read, or not to its end; what came is kept, and `refreshed` stays as it was.
+            SourceError: it could not be read, or not to its end; what came is kept, nothing is forgotten, and `refreshed` stays as it was.
         """
         project = str(source.manifest().query.get("project", ""))
-        changed = 0
+        changed, seen = 0, set[str]()
         try:
             for run in source.runs():
                 changed += self._add(run, project)
+                if since is not None:
+                    seen.add(str(run.get("trace_id", "")).lower())
         finally:
             self._flush()
+        if since is not None:
+            changed += self._forget(since, project, seen)
         self.remember("refreshed", now)
         return changed
+
+    def _forget(self, since: datetime, project: str, seen: set[str]) -> int:
+        """Forget the calls that began since then and were not seen."""
+        asked = "SELECT trace FROM calls WHERE start >= ? AND (project = ? OR ? = '')"
+        with self._at_work() as db:
+            held = [trace for (trace,) in db.execute(asked, (microseconds(since), project, project))]
+            gone = [trace for trace in held if trace.lower() not in seen]
+            forget(db, gone)
+        return len(gone)
 
     @property
     def refreshed(self) -> datetime | None:

@@ -67,7 +67,7 @@ def bring_up_to_date(
         since = max(everything.since, min(last, now) - max(overlap, CALL_MAX))
         changed = index.refresh(open_for(Window(since, now)), now=now)
     else:
-        changed = index.refresh(source, now=now)
+        changed = index.refresh(source, now=now, since=everything.since)
         index.remember(f"whole {key}", now)
         index.remember(f"from {key}", everything.since)
     index.remember(f"last {key}", now)

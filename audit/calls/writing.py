@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -37,6 +37,21 @@ def write(db: sqlite3.Connection, parts: Mapping[tuple[bytes, bytes], tuple[byte
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:  # a full disk has rolled it back already
+            db.execute("ROLLBACK")
+        raise
+
+
+def forget(db: sqlite3.Connection, traces: Sequence[str]) -> None:
+    """Delete all that is held of traces, in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for trace in traces:
+            db.execute("DELETE FROM parts WHERE trace = ?", (packed(trace),))
+            for table in ("calls", "bodies", "turns", "tools", "tallies"):
+                db.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))  # noqa: S608  # closed names
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
             db.execute("ROLLBACK")
         raise
 

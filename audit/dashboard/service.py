@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OVERLAP: Final = timedelta(hours=2)
 """Read again each time: a span may arrive that long after it began."""
+WHOLE_EVERY: Final = timedelta(hours=1)
+"""Between two readings of the whole time shown: what was deleted at the source, such as by a purge, is then gone here too."""
 BACK_OFF: Final = timedelta(minutes=10)
 """Between two readings of a source that fails, at most."""
 KEPT: Final = 64
@@ -123,6 +125,7 @@ class Service:
         self._fault = ""
         self._reading = False
         self._as_of: datetime | None = None
+        self._whole_at: datetime | None = None
         self._read_stamp: object = None
 
     @property
@@ -152,10 +155,15 @@ class Service:
                 if stamp is not None and stamp == self._read_stamp:
                     self._as_of = now
                     return
-            since = now - self._span
-            if self._as_of is not None and self._stamp is None:
-                since = max(since, self._as_of - OVERLAP)
-            self.index.refresh(self._source(Window(since, now)), now=now)
+            since, whole = now - self._span, True
+            if self._as_of is not None and self._stamp is None and self._whole_at is not None:
+                whole = not timedelta() <= now - self._whole_at < WHOLE_EVERY
+                since = since if whole else max(since, self._as_of - OVERLAP)
+            source = self._source(Window(since, now))
+            # an export may hold less than it did, or be another: what it lacks is not known to have been deleted
+            self.index.refresh(source, now=now, since=since if whole and self._stamp is None else None)
+            if whole:
+                self._whole_at = now
         except PhiGuardError as fault:
             self._failed(str(fault))
         except Exception as fault:  # noqa: BLE001  # whatever a source does, the pages go on

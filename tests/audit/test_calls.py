@@ -454,6 +454,43 @@ def test_a_poll_reads_what_is_new(index, made):
     assert index.refreshed == now + timedelta(days=1, minutes=3)
 
 
+def test_what_was_deleted_at_the_source_is_forgotten(index, made):
+    """A reading of all there is drops the calls that are gone; one of a part, or one that breaks off, drops nothing."""
+    asked, runs = [], [*made.call(0), *made.call(1), *made.call(2)]
+
+    def poll(at):
+        return refreshing.bring_up_to_date(index, lambda window: Poll(runs, window, asked), at, timedelta(days=7))
+
+    poll(made.NOW)
+    gone = runs[0]["trace_id"]
+    runs[:] = [run for run in runs if run["trace_id"] != gone]
+    poll(made.NOW + timedelta(minutes=1))
+    assert index.page(ALWAYS).total == 3
+    runs.append(SourceError("unreachable", "no"))
+    with pytest.raises(SourceError):
+        poll(made.NOW + timedelta(days=1))
+    assert index.page(ALWAYS).total == 3
+    runs.pop()
+    poll(made.NOW + timedelta(days=1))
+    assert index.page(ALWAYS).total == 2
+    assert everything(index) == everything(filled(None, runs))
+    assert index.add(made.call(0)[0])  # one that comes after all is taken in again
+    runs.clear()
+    poll(made.NOW + timedelta(days=2))
+    assert index.page(ALWAYS).total == 0
+
+
+def test_another_project_s_calls_stay(index, made):
+    """What is read of one project says nothing of another's."""
+    since = made.NOW - timedelta(days=7)
+    for name, n in (("one", 0), ("two", 1)):
+        runs = [{**run, "session_name": name} for run in made.call(n)]
+        index.refresh(Poll(runs, Window(since, made.NOW), [], name), now=made.NOW, since=since)
+    assert index.projects() == ("one", "two")
+    index.refresh(Poll([], Window(since, made.NOW), [], "one"), now=made.NOW, since=since)
+    assert index.projects() == ("two",)
+
+
 def test_a_source_that_breaks_off(index, made):
     """What came is kept, the fault is told, and the next poll reads the same again."""
     asked, runs = [], [*made.call(0)[:3], SourceError("unreachable", "no"), *made.call(0)[3:]]

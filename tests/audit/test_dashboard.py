@@ -300,6 +300,32 @@ def test_a_source_that_fails_costs_no_page():
     held.close()
 
 
+def test_what_was_deleted_at_the_source_is_gone_within_the_hour():
+    """The pages read all again once an hour: a call that was purged is no longer there, and until then a part is read."""
+    at, spans = [NOW], []
+
+    class Purged(Calls):
+        def runs(self):
+            kept = list(super().runs())
+            gone = {kept[0]["trace_id"]} if at[0] > NOW else set()
+            return iter([run for run in kept if run["trace_id"] not in gone])
+
+    def source(window):
+        spans.append(window.until - window.since)
+        return Purged(5)
+
+    held = Service(CallIndex(), source, place="made", clock=lambda: at[0])
+    held.refresh()
+    at[0] += timedelta(minutes=30)
+    held.refresh()
+    assert held.index.page(Choice()).total == 5
+    at[0] += timedelta(minutes=31)
+    held.refresh()
+    assert held.index.page(Choice()).total == 4
+    assert [span > timedelta(days=1) for span in spans] == [True, False, True]
+    held.close()
+
+
 def test_a_page_that_cannot_be_made_says_only_its_fault_s_class(service):
     class Faulty(Hostile):
         def projects(self):
