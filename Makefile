@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := test
-.PHONY: demo test search check
+.PHONY: demo test search check docs
 
 .venv: .venv/installed
 .venv/installed: requirements.lock pyproject.toml
@@ -27,3 +27,9 @@ check: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages under docs/ as a site: docs/_build/html/index.html opens from disk. The reference is made from the code first.
+docs: .venv
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html

@@ -12,13 +12,13 @@ from pathlib import Path
 from audit.baseline import Accepted, Applied, apply
 from audit.census import Census, Detectors, Plan, Progress, take
 from audit.custody import Custody
-from audit.evidence import Alerts, Rehearsal
+from audit.evidence import Alerts, Monitoring, Rehearsal
 from audit.findings import SUSPICION, Finding
 from audit.gates import Evidence, Gate, judge
 from audit.manifest import CrossCheck
 from audit.method import Method
 from audit.repeated import cumulative
-from audit.report.model import Bound, Report, Target, make, stamp
+from audit.report.model import Bound, Report, Target, in_tools, make, stamp, tools_of
 from audit.review.outcome import ReviewOutcome
 from audit.roster.facts import RosterFacts
 from audit.sample import Selection, draw
@@ -45,6 +45,7 @@ class Beside:
         reproduce: the command that makes the report again.
         without: layers of the detectors that were left out: then nothing is proven, whatever comes of it.
         notes: more that a reader must know.
+        monitoring: what watching it in operation came to.
     """
 
     rehearsal: Rehearsal | None = None
@@ -59,6 +60,7 @@ class Beside:
     reproduce: str = ""
     without: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    monitoring: Monitoring | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,10 @@ def assess(
         suspicions=census.severities.get(SUSPICION, 0),
         cross_check=_cross_check(beside.account, census, plan, now),
         alerts=beside.alerts,
+        monitoring=beside.monitoring,
+        tool_findings=in_tools(applied.open),
+        tools=tools_of(policy, census.population),
+        ttft_turns=census.timeline.ttft_ms.n,
     )
     judged = judge(gates, evidence)
     manifest = source.manifest()
@@ -143,7 +149,7 @@ def assess(
         notes=(*census.notes, *beside.notes, *_notes(applied)), findings=applied.open, manifest=manifest,
         cross_check=evidence.cross_check, method=method[-1] if method else None, selection=_selection(census, plan, beside),
         bounds=_cumulative(census, applied, beside.earlier), accepted=applied.accepted, expired=applied.expired, roster=beside.roster,
-        rehearsal=beside.rehearsal, alerts=beside.alerts, custody=beside.custody, reproduce=beside.reproduce,
+        rehearsal=beside.rehearsal, alerts=beside.alerts, monitoring=beside.monitoring, custody=beside.custody, reproduce=beside.reproduce,
         unlisted=census.failing - sum(f.severity != SUSPICION for f in census.findings), leaking=_leaking(census, applied, covered),
         releases=_releases(census, applied.open),
     )  # fmt: skip

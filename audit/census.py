@@ -6,12 +6,14 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from audit import structure
+from audit.engine import Engine, EngineError
 from audit.findings import Finding
 from audit.known_answers import KnownAnswers, free_text_slots, prove
 from audit.population import Counting, Population
@@ -21,6 +23,9 @@ from audit.timeline import Timeline, Watching
 from audit.workspace import LISTED_MAX, FindingsByTrace, Workspace, content_digest
 from phi_guard.errors import DetectorUnavailable
 from phi_guard.policy.compiled import Policy
+
+if TYPE_CHECKING:
+    from audit.engine.partition import Partition
 
 KEPT_RUNS: Final = 24
 """Runs of each kind that are kept to plant known answers in."""
@@ -69,6 +74,7 @@ class Plan:
         workspace: the file of the results, so that an interrupted scan can go on, and beside it of what need not be scanned again; None
             for temporary files.
         resume: whether to go on with an unfinished scan.
+        engine: where partitions of an export are scanned; None for this process. Then nothing is remembered of single runs.
     """
 
     policy: Policy
@@ -80,6 +86,7 @@ class Plan:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     workspace: Path | None = None
     resume: bool = False
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,7 @@ def take(source: Source, plan: Plan, open_detectors: Callable[[], Detectors], pr
             why = f"{source.place} holds no run in the window; check --project and --since"
     except KeyboardInterrupt:
         why, interrupted = "interrupted", True
-    except (SourceError, DetectorUnavailable) as fault:
+    except (SourceError, DetectorUnavailable, EngineError) as fault:
         why = str(fault)
     except Exception as fault:  # noqa: BLE001  # whatever broke, the census is no census; the fault's text could hold a value
         why = f"the scan broke ({type(fault).__name__}); what it had found until then is reported"
@@ -187,19 +194,51 @@ class _Work:
         """Every portion that is not done yet."""
         if self._workspace.resumed:
             self._start()  # what was done with other detectors is not gone on with
+        partitions = getattr(self._source, "partitions", None)
+        if self._plan.engine is not None and partitions is not None:
+            self._merge(self._plan.engine, partitions())
+            return
         for portion in _portions(self._source):
-            before = self._workspace.done(portion.name)
-            if before is not None:
-                self.done += before
-                self._keep_again(portion)
-                continue
-            n = 0
-            for page in _pages(portion.runs()):
-                self._take(portion.name, page)
-                n += len(page)
-                self.done += len(page)
+            self._scan_here(portion)
+
+    def _scan_here(self, portion: Portion) -> None:
+        """One portion, in this process, unless it is done."""
+        before = self._workspace.done(portion.name)
+        if before is not None:
+            self.done += before
+            self._keep_again(portion)
+            return
+        n = 0
+        for page in _pages(portion.runs()):
+            self._take(portion.name, page)
+            n += len(page)
+            self.done += len(page)
+            self._progress("scanning runs", self.done)
+        self._workspace.finish(portion.name, n)
+
+    def _merge(self, engine: Engine, partitions: Iterator[Partition]) -> None:
+        """Every partition, by an engine's workers; what they tell is merged in the order of the export."""
+        from audit.engine.merging import Merging  # noqa: PLC0415  # only where there are workers
+
+        if not self._scanners:
+            self._start()
+        merging = Merging(engine, self._plan, self._workspace, self._counting, self._watching, self._scanners[0])
+        with closing(merging.accounts(partitions)) as accounts:
+            for partition, account in accounts:
+                if account is None:
+                    self._scan_here(partition)
+                    continue
+                merging.take(partition, account)
+                self.done += len(account.rows)
+                if any(self._wanted(row[3]) for row in account.rows):
+                    self._keep_again(partition)
                 self._progress("scanning runs", self.done)
-            self._workspace.finish(portion.name, n)
+
+    def _wanted(self, span: str) -> bool:
+        """Whether a run of this name would be kept to plant known answers in."""
+        if len(self._texts) >= KEPT_RUNS:
+            return False
+        return any(free_text_slots(self._plan.policy, span)) or (span != "?" and span not in self._others)
 
     def _keep_again(self, portion: Portion) -> None:
         """Known answers are planted in the first runs there are, also where those were scanned before."""
@@ -276,10 +315,10 @@ class _Work:
 
     def _account(self, portion: str, run: Run, digest: bytes, found: Sequence[Finding]) -> None:
         span = self._scanners[0].span_name(run.get("name"))
-        shown = _shown(run, self._plan.key) if found else run
-        fresh = self._counting.add(shown, span, digest)
+        kept = shown(run, self._plan.key) if found else run
+        fresh = self._counting.add(kept, span, digest)
         if fresh:
-            self._watching.add(shown, span)
+            self._watching.add(kept, span)
         self._workspace.add(portion, found, again=not fresh)
         self._keep(run, span)
 
@@ -359,11 +398,11 @@ def _identity(source: Source, plan: Plan) -> str:
     return hashlib.blake2b(repr(held).encode(), key=plan.key, digest_size=16).hexdigest()
 
 
-def _shown(run: Run, key: bytes) -> Run:
+def shown(run: Run, key: bytes) -> Run:
     """The run as the count may keep it: an id that is none could be a value, so it becomes a keyed digest."""
-    shown = dict(run)
+    kept = dict(run)
     for name in ("id", "trace_id", "parent_run_id"):
-        value = shown.get(name)
+        value = kept.get(name)
         if value is not None and not structure.UUID(value):
-            shown[name] = "?" + hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), key=key, digest_size=12).hexdigest()
-    return shown
+            kept[name] = "?" + hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), key=key, digest_size=12).hexdigest()
+    return kept

@@ -13,7 +13,7 @@ from audit import sample, statistics, verdict
 from audit.gates import CHECKS, Evidence, Gate, Judged, judge
 from audit.known_answers import KnownAnswers
 from audit.person import fold
-from audit.report.model import Bound, Report
+from audit.report.model import Bound, Report, evidence_of
 from audit.review.outcome import ReviewOutcome
 from audit.two_stage import EXTENSION, recall_at_least
 
@@ -75,10 +75,7 @@ def _of_gate(path: str, row: Judged) -> Iterator[str]:
 
 def _of_evidence(report: Report) -> Iterator[str]:
     """Gates whose evidence stands in the report, judged again; those that need the policy's examples or the length of the window cannot."""
-    evidence = Evidence(
-        findings=report.results.findings, population=report.population, known_answers=report.known_answers, rehearsal=report.rehearsal,
-        incomplete=report.incomplete, cross_check=report.cross_check, review=report.review, alerts=report.alerts,
-    )  # fmt: skip
+    evidence = evidence_of(report)
     for row in report.gates:
         if row.gate.name in _NOT_AGAIN:
             continue

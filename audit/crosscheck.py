@@ -3,7 +3,8 @@
 The account is the relay's outbox, opened for reading alone. Of an operation that is settled it keeps, for `MARKS_H` hours of service, a
 mark: a digest of its kind and its run's random id. So of a run that was read it can be told whether this relay sent it; of one that was not
 read only that it is missing, and its id where its trace's id or one of its children gives it. Per call it keeps counts, for an hour of
-service after the call's last operation. What follows from that, and what does not, is said in `CrossCheck.why`.
+service after the call's last operation. What follows from that, and what does not, is said in `CrossCheck.why`. Calls
+that sampling did not draw were never sent: they are neither missing nor strange, and `not_drawn` says how many there were.
 
 Each span is created once. The root and the guardrail's span are updated once too, at the call's end; nothing else ever is.
 """
@@ -67,6 +68,35 @@ def check(account: Path, seen: Counting, window: Window, *, now: datetime | None
     except sqlite3.Error as fault:
         why = f"{name} cannot be read ({fault.sqlite_errorname if hasattr(fault, 'sqlite_errorname') else type(fault).__name__})"
         return CrossCheck(account=name, why=f"{why}; check that it is the relay's outbox, its owner and the disk")
+
+
+def not_drawn(account: Path, window: Window) -> int | None:
+    """Calls that a relay did not send because they were not drawn: by as many a reading of the window is a sample.
+
+    Args:
+        account: the relay's outbox, or the directory it lies in.
+        window: of the reading; counted are the calls of each hour that it touches.
+
+    Returns:
+        0 where everything is sent; None for an account that cannot be read.
+    """
+    path = account / OUTBOX if account.is_dir() else account
+    if not path.is_file():
+        return None
+    since, until = (moment.astimezone(UTC).strftime("%Y-%m-%dT%H") for moment in (window.since, window.until))
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10.0)) as db:
+            if not _samples(db):
+                return 0
+            asked = "SELECT coalesce(sum(out), 0) FROM draw_hours WHERE hour >= ? AND hour <= ?"
+            return int(db.execute(asked, (since, until)).fetchone()[0])
+    except sqlite3.Error:
+        return None
+
+
+def _samples(db: sqlite3.Connection) -> bool:
+    """Whether an account knows of sampling at all; one of an earlier release does not."""
+    return db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'draw_marks'").fetchone() is not None
 
 
 @dataclass(slots=True)
@@ -181,7 +211,7 @@ class _Account:
         (dropped,) = self._db.execute("SELECT coalesce(sum(n), 0) FROM totals WHERE state = 'dropped'").fetchone()
         (day,) = self._db.execute("SELECT min(day) FROM totals WHERE day != ''").fetchone()
         (waiting,) = self._db.execute("SELECT count(*) FROM ops").fetchone()
-        left = marks - self._marks_met - self._marks_missing - dropped
+        left = marks - self._marks_met - self._marks_missing - dropped - self._not_sent()
         if day is None:
             self._why.append("the account has settled nothing yet")
         elif left > 0 and self._window.since.astimezone(UTC).date().isoformat() < day:
@@ -200,6 +230,10 @@ class _Account:
             self._why.append("what is unexpected was sent by somebody else, or by another relay, which has an account of its own")
         if waiting:
             self._why.append(f"{waiting} operations still wait in the outbox")
+
+    def _not_sent(self) -> int:
+        """Marks of operations that are nowhere, because their calls were not drawn; 0 in an account of an earlier release."""
+        return int(self._db.execute("SELECT coalesce(sum(n), 0) FROM draw_marks").fetchone()[0]) if _samples(self._db) else 0
 
     def _settled(self, run_id: str, op: str) -> int:
         mark = hashlib.blake2b(f"{op} {run_id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()

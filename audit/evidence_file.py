@@ -79,6 +79,7 @@ class _Share(_Part):
 
 _INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+_Rule = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Origin = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\+[a-z_]{1,32}){0,9}$")]
 
 
@@ -156,7 +157,7 @@ class _Monitoring(_Part):
     calls: _Count
     no_go: _Count
     unfinished: _Count
-    alerts: dict[_Kind, _Count] = {}
+    alerts: dict[_Rule, _Count] = {}
     switch_off_s: _Measure = 0.0
     closed: bool = False
 

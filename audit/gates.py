@@ -1,155 +1,64 @@
-"""The gates: each criterion of the go/no-go review, its bar out of ``gates.yaml``, and whether this evidence reaches it. Pure."""
+"""The gates: each criterion of the requirements, its bar out of ``gates.yaml``, and whether this evidence reaches it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from audit.evidence import Alerts, Rehearsal
-from audit.known_answers import KnownAnswers
-from audit.manifest import CrossCheck
-from audit.population import Population
-from audit.review.outcome import ReviewOutcome
+from audit import gates_weeks
+from audit.evidence import Rehearsal
+from audit.gates_base import (
+    GO_LIVE,
+    WEEKS,
+    Answer,
+    Check,
+    Evidence,
+    Gate,
+    GatesError,
+    Judged,
+    State,
+    against,
+    of_census,
+    of_rehearsal,
+    unless_open,
+)
 from audit.statistics import lower_bound
-from phi_guard.errors import PhiGuardError
 
-State: TypeAlias = Literal["proven", "failed", "unproven"]
+__all__ = ["ALERTS", "CHECKS", "GO_LIVE", "OPERATION", "WEEKS", "Evidence", "Gate", "GatesError", "Judged", "State", "judge", "load_gates"]
+
 DAYS_A_MONTH: Final = 30
 ALERTS: Final = ("error_rate", "ttft_p95", "tool_failure")
 """The three alerts of the requirements, section 15."""
 
 
-class GatesError(PhiGuardError):
-    """The gates file cannot be used; the message says where and what to write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One criterion.
-
-    Args:
-        name: as in ``gates.yaml``.
-        asks: what must be true, in words.
-        source: where the requirement stands.
-        evidence: what kind of evidence can prove it.
-        bar: the threshold; meaning and unit go with the gate.
-        bound: how the bar is meant: ``at_most``, ``below`` or ``at_least``; empty for a gate without a number.
-        settings: further numbers of the gate.
-    """
-
-    name: str
-    asks: str
-    source: str
-    evidence: str
-    bar: float | None = None
-    bound: str = ""
-    settings: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A gate and what the evidence says of it.
-
-    Args:
-        gate: the gate.
-        state: ``proven``, ``failed`` or ``unproven``.
-        measured: the number held against the bar, or None.
-        why: in words, for the report; no value of any trace.
-    """
-
-    gate: Gate
-    state: State
-    measured: float | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All there is to judge by.
-
-    Args:
-        findings: how many the census gave and nobody has accepted; suspicions are not among them.
-        population: what the census covered.
-        days: length of the window the traces come from, days; 0.0 where it is not known.
-        known_answers: the scan's self-proof, or None.
-        rehearsal: what a rehearsal measured, or None.
-        examples: how many of the policy's own examples came out right when it was loaded.
-        incomplete: why the census is not one, in words; empty if it is.
-        accepted: findings that an entry of the baseline accepts.
-        suspicions: places where only the lowest thresholds see something; people look at them first.
-        cross_check: the relay's own account held against what was read, or None.
-        review: people's review, or None.
-        alerts: which alerts fired and resolved in a rehearsal, or None.
-    """
-
-    findings: int = 0
-    population: Population = field(default_factory=Population)
-    days: float = 0.0
-    known_answers: KnownAnswers | None = None
-    rehearsal: Rehearsal | None = None
-    examples: int = 0
-    incomplete: str = ""
-    accepted: int = 0
-    suspicions: int = 0
-    cross_check: CrossCheck | None = None
-    review: ReviewOutcome | None = None
-    alerts: Alerts | None = None
-
-
-_Answer: TypeAlias = tuple[State, float | None, str]
-
-
 def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Judged, ...]:
     """Every gate with its state, in the file's order."""
-    return tuple(Judged(gate, *CHECKS[gate.name](gate, evidence)) for gate in gates)
+    return tuple(Judged(gate, *(CHECKS.get(gate.name) or OPERATION[gate.name])(gate, evidence)) for gate in gates)
 
 
-def _against(gate: Gate, measured: float, what: str) -> _Answer:
-    bar = gate.bar
-    if bar is None:
-        return "unproven", measured, "the gate has no bar"
-    reached = {"at_most": measured <= bar, "below": measured < bar, "at_least": measured >= bar}[gate.bound]
-    return ("proven" if reached else "failed"), measured, what
-
-
-def _census(check: Callable[[Gate, Evidence], _Answer]) -> Callable[[Gate, Evidence], _Answer]:
-    """A census that is not complete can show a breach; it cannot show that there is none."""
-
-    def checked(gate: Gate, evidence: Evidence) -> _Answer:
-        if not evidence.population.runs:
-            return "unproven", None, evidence.incomplete or "there is no run to judge by"
-        state, measured, why = check(gate, evidence)
-        if state == "proven" and evidence.incomplete:
-            return "unproven", measured, evidence.incomplete
-        return state, measured, why
-
-    return checked
-
-
-@_census
-def _findings(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _findings(gate: Gate, evidence: Evidence) -> Answer:
     population = evidence.population
     beside = f"; {evidence.accepted} accepted by the baseline" if evidence.accepted else ""
     beside += f"; {evidence.suspicions} suspicions for people to look at" if evidence.suspicions else ""
     found = f"{evidence.findings} findings in {population.runs} runs of {population.traces} traces{beside}"
-    return _against(gate, evidence.findings, found)
+    return against(gate, evidence.findings, found)
 
 
-@_census
-def _accounted(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _accounted(gate: Gate, evidence: Evidence) -> Answer:
     check = evidence.cross_check
     if check is None:
         return "unproven", None, "no account of the relay to hold it against; give its state directory with --account"
     told = f"{check.matched} of {check.expected} delivered runs are there, {check.missing} missing; {check.unexpected} were not sent by it"
-    state, measured, why = _against(gate, check.missing + check.unexpected, told)
+    state, measured, why = against(gate, check.missing + check.unexpected, told)
     if state == "proven" and check.why:
         return "unproven", measured, f"{told}; {check.why}"
-    return _unless_open(evidence, state, measured, why)
+    return unless_open(evidence, state, measured, why)
 
 
-def _recall(gate: Gate, evidence: Evidence) -> _Answer:
+def _recall(gate: Gate, evidence: Evidence) -> Answer:
     proof = evidence.known_answers
     if proof is None or not proof.rows:
         return "unproven", None, "the known answers were not run"
@@ -163,53 +72,46 @@ def _recall(gate: Gate, evidence: Evidence) -> _Answer:
     return "proven", proof.weakest, f"each of {len(proof.rows)} classes and styles at {proof.weakest:.1%} or more"
 
 
-@_census
-def _guardrail(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _guardrail(gate: Gate, evidence: Evidence) -> Answer:
     return _lacking(gate, evidence, ("policy.guardrail",), "without policy.guardrail")
 
 
-@_census
-def _one_root(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _one_root(gate: Gate, evidence: Evidence) -> Answer:
     lacks = evidence.population.incomplete
     bad = lacks.get("root", 0) + lacks.get("one root only", 0) + evidence.population.shared_rooms
-    state, measured, why = _against(gate, bad, f"{bad} traces or rooms break it")
+    state, measured, why = against(gate, bad, f"{bad} traces or rooms break it")
     if state == "failed" and evidence.incomplete and bad == lacks.get("root", 0):  # a root may be what was not read
         return "unproven", measured, f"{why}; {evidence.incomplete}"
-    return _unless_open(evidence, state, measured, why)
+    return unless_open(evidence, state, measured, why)
 
 
-@_census
-def _complete(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _complete(gate: Gate, evidence: Evidence) -> Answer:
     lacks = ("session.start", "agent_turn", "session.end", "a tool span", "a parent run", "root", "one root only")
     return _lacking(gate, evidence, lacks, "incomplete")
 
 
-def _lacking(gate: Gate, evidence: Evidence, lacks: tuple[str, ...], what: str) -> _Answer:
+def _lacking(gate: Gate, evidence: Evidence, lacks: tuple[str, ...], what: str) -> Answer:
     missing = {name: n for name, n in evidence.population.incomplete.items() if name in lacks}
     bad = max(missing.values(), default=0)
     detail = ", ".join(f"{name} missing in {n}" for name, n in missing.items())
     why = f"{detail}" if missing else f"0 of {evidence.population.traces} traces {what}"
-    state, measured, why = _against(gate, bad, why)
+    state, measured, why = against(gate, bad, why)
     if state == "failed" and evidence.incomplete:  # what is missing may be what was not read
         return "unproven", measured, f"{why}; {evidence.incomplete}"
-    return _unless_open(evidence, state, measured, why)
+    return unless_open(evidence, state, measured, why)
 
 
-def _unless_open(evidence: Evidence, state: State, measured: float | None, why: str) -> _Answer:
-    calls = evidence.population.open
-    if state == "proven" and calls:
-        return "unproven", measured, f"{calls} calls are still going on; scan again when they have ended"
-    return state, measured, why
-
-
-@_census
-def _typed(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _typed(gate: Gate, evidence: Evidence) -> Answer:
     population = evidence.population
-    return _against(gate, population.untyped, f"{population.untyped} of {population.errors} errors are not typed")
+    return against(gate, population.untyped, f"{population.untyped} of {population.errors} errors are not typed")
 
 
-@_census
-def _drop(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _drop(gate: Gate, evidence: Evidence) -> Answer:
     population = evidence.population
     told = [(population.lost, population.offered, "as the traces' ends report")]
     if evidence.rehearsal is not None and evidence.rehearsal.spans is not None:
@@ -218,20 +120,20 @@ def _drop(gate: Gate, evidence: Evidence) -> _Answer:
     if not shares:
         return "unproven", None, "no trace reports how many spans were offered"
     # The same spans may be in both accounts, so they are not added up: the worse one counts.
-    state, measured, why = _against(gate, max(share for share, _ in shares), "; ".join(words for _, words in shares))
+    state, measured, why = against(gate, max(share for share, _ in shares), "; ".join(words for _, words in shares))
     if state == "proven" and population.uncounted:
         return "unproven", measured, f"{population.uncounted} traces report no counts"
-    return _unless_open(evidence, state, measured, why)
+    return unless_open(evidence, state, measured, why)
 
 
-@_census
-def _free_plan(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _free_plan(gate: Gate, evidence: Evidence) -> Answer:
     a_month = _calls_a_day(gate, evidence) * DAYS_A_MONTH
-    return _against(gate, a_month, f"{a_month:.0f} traces a month")
+    return against(gate, a_month, f"{a_month:.0f} traces a month")
 
 
-@_census
-def _cost(gate: Gate, evidence: Evidence) -> _Answer:
+@of_census
+def _cost(gate: Gate, evidence: Evidence) -> Answer:
     population, fixed = evidence.population, gate.settings.get("fixed_usd", 0.0)
     if population.cost_unknown:
         return "unproven", None, f"the cost of {population.cost_unknown} traces is unknown; add their deployment to pricing.yaml"
@@ -240,7 +142,7 @@ def _cost(gate: Gate, evidence: Evidence) -> _Answer:
     a_call = population.cost_usd / population.traces
     a_day = _calls_a_day(gate, evidence)
     total = fixed + a_call * a_day * DAYS_A_MONTH
-    return _against(gate, round(total, 2), f"${total:.2f}: ${fixed:.0f} fixed, ${a_call:.4f} a call, {a_day:.1f} calls a day")
+    return against(gate, round(total, 2), f"${total:.2f}: ${fixed:.0f} fixed, ${a_call:.4f} a call, {a_day:.1f} calls a day")
 
 
 def _calls_a_day(gate: Gate, evidence: Evidence) -> float:
@@ -249,43 +151,31 @@ def _calls_a_day(gate: Gate, evidence: Evidence) -> float:
     return max(gate.settings.get("calls_per_day", 0.0), seen)
 
 
-def _rehearsed(take: Callable[[Rehearsal], tuple[float | None, str]]) -> Callable[[Gate, Evidence], _Answer]:
-    def checked(gate: Gate, evidence: Evidence) -> _Answer:
-        if evidence.rehearsal is None:
-            return "unproven", None, "no rehearsal; run `phi-audit rehearse` and give its file with --evidence"
-        measured, what = take(evidence.rehearsal)
-        if measured is None:
-            return "unproven", None, f"the rehearsal does not report {what}"
-        return _against(gate, measured, what)
-
-    return checked
-
-
 def _p99(rehearsal: Rehearsal) -> tuple[float | None, str]:
     cost = rehearsal.overhead_us
     return (cost.p99, f"p50 {cost.p50:.1f} µs, p99 {cost.p99:.1f} µs of {cost.n} operations") if cost and cost.n else (None, "its overhead")
 
 
-def _max(gate: Gate, evidence: Evidence) -> _Answer:
+def _max(gate: Gate, evidence: Evidence) -> Answer:
     def longest(rehearsal: Rehearsal) -> tuple[float | None, str]:
         cost = rehearsal.overhead_us
         return (cost.max, f"longest of {cost.n} operations {cost.max:.1f} µs") if cost and cost.n else (None, "its overhead")
 
-    state, measured, why = _rehearsed(longest)(gate, evidence)
+    state, measured, why = of_rehearsal(longest)(gate, evidence)
     cost = evidence.rehearsal.overhead_us if evidence.rehearsal else None
     if state == "failed" and cost and cost.cpu_max is not None and gate.bar is not None and cost.cpu_max <= gate.bar:
         return "unproven", measured, f"{why}, of which {cost.cpu_max:.1f} µs on the processor; run it on a machine with nothing else to do"
     return state, measured, why
 
 
-def _lateness(gate: Gate, evidence: Evidence) -> _Answer:
+def _lateness(gate: Gate, evidence: Evidence) -> Answer:
     def added(rehearsal: Rehearsal) -> tuple[float | None, str]:
         late = rehearsal.loop_lateness_us
         if late is None:
             return None, "the event loop's lateness with and without a tracer"
         return max(0.0, late.p99 - late.untraced_p99), f"p99 {late.p99:.0f} µs traced, {late.untraced_p99:.0f} µs untraced"
 
-    state, measured, why = _rehearsed(added)(gate, evidence)
+    state, measured, why = of_rehearsal(added)(gate, evidence)
     if state == "failed" and measured is not None and measured <= gate.settings.get("fails_above", 0.0):
         return "unproven", measured, f"{why}; run it on a machine with nothing else to do, with more calls"
     return state, measured, why
@@ -303,13 +193,13 @@ def _canaries(rehearsal: Rehearsal) -> tuple[float | None, str]:
     return (seen.arrived, f"{seen.arrived} of {seen.planted} canaries arrived") if seen and seen.planted else (None, "its canaries")
 
 
-def _examples(gate: Gate, evidence: Evidence) -> _Answer:
+def _examples(gate: Gate, evidence: Evidence) -> Answer:
     if not evidence.examples:
         return "unproven", 0, "the policy has no examples"
-    return _against(gate, evidence.examples, f"{evidence.examples} examples came out as written when the policy was loaded")
+    return against(gate, evidence.examples, f"{evidence.examples} examples came out as written when the policy was loaded")
 
 
-def _review(gate: Gate, evidence: Evidence) -> _Answer:
+def _review(gate: Gate, evidence: Evidence) -> Answer:
     review = evidence.review
     if review is None:
         return "unproven", None, "no evidence of a signed review was given; see `phi-audit review`"
@@ -326,49 +216,71 @@ def _review(gate: Gate, evidence: Evidence) -> _Answer:
         lacks.append(f"of the planted known answers {review.recall:.0%} were found, {gate.settings['recall']:.0%} are asked for")
     if lacks:
         return "unproven", review.leaking, f"{told}; {'; '.join(lacks)}"
-    state, measured, why = _against(gate, review.leaking, f"{told}; leak rate below {review.upper:.1%} (95 %, one-sided)")
+    state, measured, why = against(gate, review.leaking, f"{told}; leak rate below {review.upper:.1%} (95 %, one-sided)")
     return state, measured, why
 
 
-def _alerts(gate: Gate, evidence: Evidence) -> _Answer:
+def _alerts(gate: Gate, evidence: Evidence) -> Answer:
     alerts = evidence.alerts
     if alerts is None:
         return "unproven", None, "no evidence of alerts that fired was given"
     both = [name for name in ALERTS if name in alerts.fired and name in alerts.resolved]
     lacks = [name for name in ALERTS if name not in both]
     told = f"{len(both)} of {len(ALERTS)} fired and resolved" + (f"; not {', '.join(lacks)}" if lacks else "")
-    return _against(gate, len(both), told)
+    return against(gate, len(both), told)
 
 
-CHECKS: Final[Mapping[str, Callable[[Gate, Evidence], _Answer]]] = {
+CHECKS: Final[Mapping[str, Check]] = {
+    "test_trace_visible": gates_weeks.trace_visible,
+    "ten_complete_traces": gates_weeks.complete_traces,
+    "twenty_clean_spans": gates_weeks.clean_tool_spans,
+    "tools_traced": gates_weeks.tools_traced,
+    "ttft_measured": gates_weeks.ttft_measured,
+    "ttft_error_ms": of_rehearsal(gates_weeks.ttft_error),
+    "load_test": gates_weeks.load_held,
+    "load_completeness": of_rehearsal(gates_weeks.load_complete),
     "phi_findings": _findings,
     "accounted_for": _accounted,
     "known_answer_recall": _recall,
-    "canaries": _rehearsed(_canaries),
+    "canaries": of_rehearsal(_canaries),
     "redaction_tests": _examples,
     "human_review": _review,
     "guardrail_per_session": _guardrail,
     "one_trace_per_call": _one_root,
     "trace_complete": _complete,
     "errors_typed": _typed,
-    "overhead_p99_us": _rehearsed(_p99),
+    "overhead_p99_us": of_rehearsal(_p99),
     "overhead_max_us": _max,
     "loop_lateness_us": _lateness,
     "span_drop": _drop,
-    "agent_survives": _rehearsed(_crashes),
+    "agent_survives": of_rehearsal(_crashes),
     "alerts_fire": _alerts,
     "free_plan": _free_plan,
     "monthly_cost_usd": _cost,
 }
-"""How each gate is judged; ``gates.yaml`` must name exactly these."""
+"""How each gate of the go/no-go is judged; every report holds all of them."""
+OPERATION: Final[Mapping[str, Check]] = {
+    "monitored_hours": gates_weeks.monitored_hours,
+    "stable": gates_weeks.stable,
+    "alerts_clean": gates_weeks.alerts_clean,
+}
+"""Likewise those of operation, week 6, which are judged only where they are asked for."""
 
 
-def load_gates(path: Path) -> tuple[Gate, ...]:
-    """The gates of a file, in its order.
+def load_gates(path: Path, *, week: int = GO_LIVE) -> tuple[Gate, ...]:
+    """The gates of a file, in its order: those of the go/no-go, and with week 6 those of operation too.
+
+    There are no fewer for an earlier week: what must hold in it is told by each gate's own ``week`` (`audit.verdict.through`), so that a
+    report's verdict is never about less than the go/no-go.
+
+    Args:
+        path: the file; it must name all gates.
+        week: 6 for those of operation too.
 
     Raises:
         GatesError: the file cannot be read, is no YAML, or does not hold exactly the gates there are.
     """
     from audit.gates_file import read  # noqa: PLC0415  # YAML and pydantic load only with a file
 
-    return read(path, frozenset(CHECKS))
+    gates = read(path, frozenset(CHECKS), frozenset(OPERATION))
+    return tuple(gate for gate in gates if gate.name in CHECKS or week > GO_LIVE)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audit.gates import Gate, GatesError
+from audit.gates_base import GO_LIVE, WEEKS, Gate, GatesError
 
 _BOUNDS = ("at_most", "below", "at_least")
-_SETTINGS = ("calls_per_day", "fixed_usd", "fails_above", "reviewers", "traces", "recall")
+_SETTINGS = ("calls_per_day", "fixed_usd", "fails_above", "reviewers", "traces", "recall", "calls", "minutes", "gap_minutes")
 
 
 class _Gate(BaseModel):
@@ -19,7 +19,8 @@ class _Gate(BaseModel):
 
     asks: str
     source: str
-    evidence: Literal["census", "known_answers", "rehearsal", "policy", "alerts", "review"]
+    evidence: Literal["census", "known_answers", "rehearsal", "policy", "alerts", "review", "monitoring"]
+    week: int = Field(GO_LIVE, ge=1, le=WEEKS[-1])
     at_most: float | None = None
     below: float | None = None
     at_least: float | None = None
@@ -29,6 +30,9 @@ class _Gate(BaseModel):
     reviewers: float | None = None
     traces: float | None = None
     recall: float | None = None
+    calls: float | None = None
+    minutes: float | None = None
+    gap_minutes: float | None = None
 
     @model_validator(mode="after")
     def _one_bar(self) -> _Gate:
@@ -46,12 +50,13 @@ class _File(BaseModel):
     gates: dict[str, _Gate]
 
 
-def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
+def read(path: Path, known: frozenset[str], operation: frozenset[str] = frozenset()) -> tuple[Gate, ...]:
     """The gates of a file.
 
     Args:
         path: the YAML file.
-        known: the names that must stand there, all of them and no other.
+        known: the gates of the go/no-go; one may be asked for earlier, never later.
+        operation: those of week 6. All of both must stand there, and no other.
 
     Raises:
         GatesError: with the faults.
@@ -68,14 +73,20 @@ def read(path: Path, known: frozenset[str]) -> tuple[Gate, ...]:
         raise GatesError("\n".join(lines)) from None
     except (RecursionError, ValueError):  # YAML nested too deep, or a number without end
         raise GatesError(f"{path}:1: is nested too deep, or holds what YAML cannot; correct it") from None
-    missing, strange = known - file.gates.keys(), file.gates.keys() - known
+    missing, strange = (known | operation) - file.gates.keys(), file.gates.keys() - known - operation
     if missing or strange:
         words = [f"lacks {', '.join(sorted(missing))}"] * bool(missing) + [f"has unknown {', '.join(sorted(strange))}"] * bool(strange)
-        raise GatesError(f"{path}: gates: {' and '.join(words)}; a bar may change, a gate may not be left out")
+        do = "; copy what it lacks out of gates.yaml as shipped" * bool(missing)
+        raise GatesError(f"{path}: gates: {' and '.join(words)}; a bar may change, a gate may not be left out{do}")
+    for name, gate in file.gates.items():
+        if name in known and gate.week > GO_LIVE:
+            raise GatesError(f"{path}: gates: {name}: week: {gate.week} is too late; the go/no-go in week {GO_LIVE} rests on it")
+        if name in operation and gate.week <= GO_LIVE:
+            raise GatesError(f"{path}: gates: {name}: week: must be {WEEKS[-1]}; before it is in operation nobody can watch it")
     return tuple(_compiled(name, gate) for name, gate in file.gates.items())
 
 
 def _compiled(name: str, gate: _Gate) -> Gate:
     bound = next((b for b in _BOUNDS if getattr(gate, b) is not None), "")
     settings = {key: value for key in _SETTINGS if (value := getattr(gate, key)) is not None}
-    return Gate(name, gate.asks, gate.source, gate.evidence, getattr(gate, bound) if bound else None, bound, settings)
+    return Gate(name, gate.asks, gate.source, gate.evidence, getattr(gate, bound) if bound else None, bound, settings, gate.week)

@@ -13,13 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import fsum
-from typing import Final
+from typing import Final, TypeAlias
 
 from audit import structure
 from audit.manifest import Manifest, TraceFacts
 from audit.moments import instant
 from audit.source import Run
 from audit.tables import id_bytes, id_text, temporary
+
+Row: TypeAlias = tuple[
+    bytes, bytes, bytes | None, str, str | None, int | None, str | None, str | None, bool, bool, int, float, bool, int | None, int,
+    str | None, str | None, str | None, bool, bytes,
+]  # fmt: skip
+"""What is counted of one run: ids, closed names, a time, counts and a keyed digest, in the order of the table."""
 
 REQUIRED_SPANS: Final = ("session.start", "policy.guardrail", "agent_turn", "session.end")
 """What every whole trace holds at least once."""
@@ -135,37 +141,10 @@ class Counting:
             span: its name if it is on the closed list, else ``?``.
             digest: keyed digest of its content, for `runs_digest`.
         """
-        run_id = id_bytes(run.get("id"))
-        parent, held, error = run.get("parent_run_id"), metadata(run), run.get("error")
-        start = instant(run.get("start_time"))
-        untyped = False
-        if error is not None:
-            typed = structure.typed_error(error) and held.get("error_type") in structure.ERROR_CLASSES
-            untyped = not (typed and held.get("error_message") in structure.ERROR_CODES)
-        turn, ends = span == "agent_turn", span in _ENDS
-        told = ends and "spans_offered" in held
-        row = (
-            run_id,
-            id_bytes(run.get("trace_id") or run.get("id")),
-            None if parent is None else id_bytes(parent),
-            span,
-            _tool(run, span),
-            None if start is None else (start - _EPOCH) // _MICROSECOND,
-            _closed(held, "room_sid"),
-            _closed(held, "policy_digest"),
-            error is not None,
-            untyped,
-            count(held.get("tool_calls")) if turn else 0,
-            number(held.get("cost_usd")) if turn else 0.0,
-            turn and held.get("cost_unknown") is True,
-            count(held["spans_offered"]) if told else None,
-            count(held.get("spans_dropped")) if told else 0,
-            _closed(held, "reason") if ends else None,
-            _closed(held, "agent_version"),
-            _closed(held, "env"),
-            bool(run.get("attachments")),
-            digest,
-        )
+        return self.take(row_of(run, span, digest))
+
+    def take(self, row: Row) -> bool:
+        """Count one run by its row (`row_of`); False if it was counted before."""
         if self._db.execute(_ADD, row).rowcount:
             return True
         self._db.execute("INSERT INTO count_repeats VALUES (1)")
@@ -296,6 +275,46 @@ class Counting:
         """Delete the temporary file, if it has one."""
         if self._own:
             self._db.close()
+
+
+def row_of(run: Run, span: str, digest: bytes = b"") -> Row:
+    """What is counted of a run; it hangs on nothing but the run.
+
+    Args:
+        run: as stored.
+        span: its name if it is on the closed list, else ``?``.
+        digest: keyed digest of its content.
+    """
+    parent, held, error = run.get("parent_run_id"), metadata(run), run.get("error")
+    start = instant(run.get("start_time"))
+    untyped = False
+    if error is not None:
+        typed = structure.typed_error(error) and held.get("error_type") in structure.ERROR_CLASSES
+        untyped = not (typed and held.get("error_message") in structure.ERROR_CODES)
+    turn, ends = span == "agent_turn", span in _ENDS
+    told = ends and "spans_offered" in held
+    return (
+        id_bytes(run.get("id")),
+        id_bytes(run.get("trace_id") or run.get("id")),
+        None if parent is None else id_bytes(parent),
+        span,
+        _tool(run, span),
+        None if start is None else (start - _EPOCH) // _MICROSECOND,
+        _closed(held, "room_sid"),
+        _closed(held, "policy_digest"),
+        error is not None,
+        untyped,
+        count(held.get("tool_calls")) if turn else 0,
+        number(held.get("cost_usd")) if turn else 0.0,
+        turn and held.get("cost_unknown") is True,
+        count(held["spans_offered"]) if told else None,
+        count(held.get("spans_dropped")) if told else 0,
+        _closed(held, "reason") if ends else None,
+        _closed(held, "agent_version"),
+        _closed(held, "env"),
+        bool(run.get("attachments")),
+        digest,
+    )
 
 
 def metadata(run: Run) -> Mapping[str, object]:

@@ -146,6 +146,7 @@ METADATA: Final[Mapping[str, Check]] = {
     ),
     **dict.fromkeys(("agent_quality_worst", "client_quality_worst"), among("excellent", "good", "poor", "lost", "unknown")),
     **dict.fromkeys(("handoff", "interrupted"), _flag),
+    "sampling_rate": within(0, 1),
     "transcription_s": within(0, 86_400),
     **dict.fromkeys(
         (

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, fsum
 from typing import Final, NamedTuple
@@ -31,9 +32,27 @@ _TABLES: Final = (
 _VALUE: Final = "INSERT INTO watch_values VALUES (?, ?)"
 _COUNT: Final = "INSERT INTO watch_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _DAY: Final = (
-    "INSERT INTO watch_days VALUES (?, ?, 1, ?)"
-    " ON CONFLICT DO UPDATE SET traces = traces + excluded.traces, runs = runs + 1, errors = errors + excluded.errors"
+    "INSERT INTO watch_days VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET traces = traces + excluded.traces, runs = runs + excluded.runs, errors = errors + excluded.errors"
 )
+
+
+class Measures(NamedTuple):
+    """What is measured of one run.
+
+    Args:
+        day: that it began on, ISO 8601, UTC; empty where that is not known.
+        root: whether it is a trace's root.
+        failed: whether it has an error.
+        values: measures by kind.
+        counts: counts by kind and name.
+    """
+
+    day: str
+    root: bool
+    failed: bool
+    values: tuple[tuple[str, float], ...] = ()
+    counts: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +135,25 @@ class Watching:
 
     def add(self, run: Run, span: str) -> None:
         """Take in one run under its closed span name; each run once."""
-        held, failed = metadata(run), run.get("error") is not None
-        begun = instant(run.get("start_time"))
-        if begun is not None:
-            self._db.execute(_DAY, (begun.date().isoformat(), run.get("parent_run_id") is None, failed))
-        if span == "agent_turn":
-            if "ttft_ms" in held:
-                self._db.execute(_VALUE, ("ttft_ms", number(held["ttft_ms"])))
-            if "cost_usd" in held:
-                self._db.execute(_VALUE, ("cost_usd", number(held["cost_usd"])))
-        elif span == "voice_session":
-            ended = instant(run.get("end_time"))
-            if begun is not None and ended is not None and ended >= begun:
-                self._db.execute(_VALUE, ("session_ms", (ended - begun).total_seconds() * 1_000))
-        elif span == "policy.guardrail":
-            counts = held.get("redactions")
-            for name, n in counts.items() if isinstance(counts, Mapping) else ():
-                self._db.execute(_COUNT, ("redaction", name if name in self._fields else "unknown", count(n)))
-        elif span.startswith("tool."):
-            self._db.execute(_COUNT, ("tool", span, 1))
-            if failed:
-                self._db.execute(_COUNT, ("tool_error", span, 1))
+        self.take([measures_of(run, span, self._fields)])
+
+    def take(self, measures: Iterable[Measures]) -> None:
+        """Take in the measures of many runs; each run once."""
+        days: dict[str, list[int]] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        values: list[tuple[str, float]] = []
+        for one in measures:
+            if one.day:
+                day = days.setdefault(one.day, [0, 0, 0])
+                day[0] += one.root
+                day[1] += 1
+                day[2] += one.failed
+            values += one.values
+            for kind, name, n in one.counts:
+                counts[kind, name] += n
+        self._db.executemany(_DAY, ((day, *held) for day, held in days.items()))
+        self._db.executemany(_VALUE, values)
+        self._db.executemany(_COUNT, ((*of, n) for of, n in counts.items()))
 
     def result(self) -> Timeline:
         """The measures so far."""
@@ -175,6 +192,36 @@ class Watching:
         """Delete the temporary file, if it has one."""
         if self._own:
             self._db.close()
+
+
+def measures_of(run: Run, span: str, fields: Container[str]) -> Measures:
+    """What is measured of a run; it hangs on nothing but the run.
+
+    Args:
+        run: as stored.
+        span: its closed name.
+        fields: the policy's fields.
+    """
+    held, failed = metadata(run), run.get("error") is not None
+    begun = instant(run.get("start_time"))
+    values: list[tuple[str, float]] = []
+    counted: list[tuple[str, str, int]] = []
+    if span == "agent_turn":
+        values += [(kind, number(held[kind])) for kind in ("ttft_ms", "cost_usd") if kind in held]
+    elif span == "voice_session":
+        ended = instant(run.get("end_time"))
+        if begun is not None and ended is not None and ended >= begun:
+            values.append(("session_ms", (ended - begun).total_seconds() * 1_000))
+    elif span == "policy.guardrail":
+        told = held.get("redactions")
+        for name, n in told.items() if isinstance(told, Mapping) else ():
+            counted.append(("redaction", name if name in fields else "unknown", count(n)))
+    elif span.startswith("tool."):
+        counted.append(("tool", span, 1))
+        if failed:
+            counted.append(("tool_error", span, 1))
+    day = "" if begun is None else begun.date().isoformat()
+    return Measures(day, run.get("parent_run_id") is None, failed, tuple(values), tuple(counted))
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from audit import exits
 from audit.gates import Judged
+from audit.gates_base import State as GateState
 
 State: TypeAlias = Literal["GO", "NO_GO", "UNPROVEN"]
 
@@ -44,6 +45,39 @@ def decide(judged: Sequence[Judged], incomplete: str = "") -> Verdict:
     if unproven or not judged:
         return Verdict("UNPROVEN", tuple(unproven) or ("no gate was judged",))
     return Verdict("GO", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """How far one week's gates are.
+
+    Args:
+        week: 1 to 6.
+        state: ``failed`` if a gate of it failed, else ``unproven`` if one is, else ``proven``.
+        gates: those of this week alone, in the report's order.
+        verdict: on these and on those of all weeks before.
+    """
+
+    week: int
+    state: GateState
+    gates: tuple[Judged, ...]
+    verdict: Verdict
+
+
+def through(judged: Sequence[Judged], week: int, incomplete: str = "") -> Verdict:
+    """The verdict on the gates that must hold by the end of a week; arguments as `decide`."""
+    return decide([each for each in judged if each.gate.week <= week], incomplete)
+
+
+def by_week(judged: Sequence[Judged], incomplete: str = "") -> tuple[Week, ...]:
+    """Each week that has gates, in order; arguments as `decide`."""
+    found = []
+    for week in sorted({each.gate.week for each in judged}):
+        own = tuple(each for each in judged if each.gate.week == week)
+        states = {each.state for each in own}
+        state: GateState = "failed" if "failed" in states else "unproven" if "unproven" in states else "proven"
+        found.append(Week(week, state, own, through(judged, week, incomplete)))
+    return tuple(found)
 
 
 def _reasons(judged: Sequence[Judged], state: str) -> list[str]:

@@ -128,6 +128,7 @@ METADATA: Final[Mapping[str, Shape]] = {
     "reconnects": _COUNT,
     "responses": _COUNT,
     "room_sid": Pattern("RM" + _SID),
+    "sampling_rate": Number(0, 1),
     "silence_ms": _MS,
     "spans_delivered": _COUNT,
     "spans_dropped": _COUNT,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 ENVIRONMENTS: Final = ("dev", "prod")
-Kind = Literal["text", "path", "place", "url", "number", "count", "time", "env"]
+Kind = Literal["text", "path", "place", "url", "number", "share", "count", "time", "env"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ KEYS: Final = (
     Key("relay.state", "path", ("PHI_GUARD_STATE_DIR",), "~/.local/state/phi-guard"),
     Key("relay.outbox_max_mb", "number", ("PHI_GUARD_OUTBOX_MAX_MB",), "512"),
     Key("relay.outbox_ttl_h", "number", ("PHI_GUARD_OUTBOX_TTL_H",), "72"),
+    Key("sampling.rate", "share", ("PHI_GUARD_SAMPLING_RATE",), "1"),
+    Key("sampling.keep_slow_ms", "number", ("PHI_GUARD_SAMPLING_KEEP_SLOW_MS",), "3000"),
+    Key("sampling.from_calls_per_day", "count", ("PHI_GUARD_SAMPLING_FROM_CALLS_PER_DAY",), "100"),
     Key("switch.where", "place", ("PHI_GUARD_SWITCH",), "switch.json in the runtime directory"),
     Key("audit.since", "time", ("PHI_AUDIT_SINCE",), "7d"),
     Key("audit.sample", "count", ("PHI_AUDIT_SAMPLE",), "12"),
@@ -62,6 +65,7 @@ WRITE: Final[Mapping[Kind, str]] = {
     "place": "write a path, or a redis:// rediss:// or unix:// address without a password, in quotes",
     "url": "write an http:// or https:// address without a user, in quotes",
     "number": "write a number above 0, without quotes",
+    "share": "write a number above 0 and up to 1, without quotes",
     "count": "write a whole number of 0 or more, without quotes",
     "time": 'write a number and a unit, such as "90m", "36h", "7d" or "2w"',
     "env": 'write "dev" or "prod"; there is no third environment',
@@ -76,10 +80,12 @@ def text_of(kind: Kind, value: object, base: Path) -> str | None:
         value: what is.
         base: the directory that paths are taken from.
     """
-    if kind in {"number", "count"}:
+    if kind in {"number", "share", "count"}:
         if isinstance(value, bool) or not isinstance(value, int | float) or (kind == "count" and not isinstance(value, int)):
             return None
-        return f"{value}" if (value >= 0 if kind == "count" else value > 0) and value < 1e9 else None
+        if not value < 1e9 or (kind == "share" and value > 1):
+            return None
+        return f"{value}" if (value >= 0 if kind == "count" else value > 0) else None
     if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 1_000:
         return None
     if kind == "env":

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from audit import sample
 from audit.assessment import rejudge
 from audit.custody import Custody
-from audit.evidence import Alerts, Canaries, Cost, Lateness, Rehearsal, Spans
+from audit.evidence import Alerts, Canaries, Completeness, Cost, Lateness, Load, Rehearsal, Spans
 from audit.findings import Finding
 from audit.gates import ALERTS, Evidence, Judged, judge, load_gates
 from audit.known_answers import KnownAnswers, Recall
@@ -19,12 +19,14 @@ from audit.population import Population
 from audit.report.model import Report, Target, bound_of
 from audit.review.outcome import Reviewer, ReviewOutcome
 from audit.statistics import lower_bound
-from audit.timeline import Timeline
+from audit.timeline import Histogram, Timeline
 from audit.two_stage import recall_at_least
 from audit.verdict import decide
 from phi_guard.policy import shipped
 
 TRACES = [str(uuid.UUID(int=n)) for n in range(1, 41)]
+TOOLS = {f"tool.tool_{n}": 6 for n in range(6)}
+TTFT = Histogram((0.0, 50.0), (150,), 150, 40.0, 45.0, 48.0, 49.0, 6000.0)
 MADE_AT = "2026-11-20T12:00:00Z"
 
 
@@ -47,6 +49,8 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         row = passed(gate) if gate.evidence != "review" else judge((gate,), Evidence())[0]
         if gate.name == "phi_findings":
             row = replace(row, measured=len(findings), state="failed" if findings else "proven")
+        if gate.name == "twenty_clean_spans" and findings:  # they lie in a tool's span
+            row = replace(row, measured=0, state="failed")
         gates.append(row)
     proof = KnownAnswers(
         7,
@@ -63,20 +67,24 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         decide(gates),
         tuple(gates),
         findings,
-        Population(traces=40, runs=480, spans={"agent_turn": 200, "voice_session": 40}, digest="d" * 32, offered=480),
+        Population(traces=40, runs=480, spans={"agent_turn": 200, "user_turn": 180, "voice_session": 40, **TOOLS}, digest="d" * 32, offered=480),
         bound_of(40, len(leaking), proof.weakest),
         proof,
-        Timeline(tools={"tool.confirm_call": 3}),
+        Timeline(ttft_ms=TTFT, tools={"tool.confirm_call": 3}),
         "",
         notes=("made for a test",),
         manifest=Manifest({"project": "clinic-prod", "protocol": "v2"}, "smith.example", MADE_AT, 5, 0, 5, 1000, "a" * 64, "b" * 64),
         method=Method((Piece("patterns", "1", "c" * 64, 0.5),), "e" * 64, ("en",), ("inputs",), (), ("voice",)),
         cross_check=CrossCheck("/var/lib/relay", 480, 480, 0, 0),
-        rehearsal=Rehearsal(100, Cost(20.0, 90.0, 400.0, 5000), Spans(1200, 1200, 0), Lateness(210.0, 200.0), 0, Canaries(50, 0)),
+        rehearsal=Rehearsal(
+            100, Cost(20.0, 90.0, 400.0, 5000), Spans(1200, 1200, 0), Lateness(210.0, 200.0), 0, Canaries(50, 0),
+            load=Load(10, 5.1), completeness=Completeness(100, 100, 100), ttft_error_ms=12.0,
+        ),  # fmt: skip
         alerts=Alerts(ALERTS, ALERTS),
         selection=sample.draw(facts, n=10, seed=3, seed_by="given before reading"),
         custody=custody or Custody("ada@host", "f" * 16, 4, "1" * 64, "/mnt/anchor"),
         reproduce="phi-audit scan --project clinic-prod --seed 7",
+        tools=TOOLS,
     )
 
 

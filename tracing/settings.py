@@ -23,6 +23,26 @@ OUTBOX_MAX_MB: Final = 512.0
 OUTBOX_TTL_H: Final = 72.0
 """A weekend without LangSmith loses nothing."""
 
+KEEP_SLOW_MS: Final = 3000.0
+"""Where the alert on slow turns stands, too."""
+FROM_CALLS_PER_DAY: Final = 100
+"""The requirements, section 16: sampling is for more than a hundred calls a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which calls are sent. Without it every one is.
+
+    Args:
+        rate: share of the calls with nothing to remark that are sent; above 0 and at most 1. All others always are.
+        keep_slow_ms: a call with a TTFT-A above it is one to remark, milliseconds.
+        from_calls_per_day: while fewer calls than that began in the last 24 hours, all that begin are sent.
+    """
+
+    rate: float = 1.0
+    keep_slow_ms: float = KEEP_SLOW_MS
+    from_calls_per_day: int = FROM_CALLS_PER_DAY
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,6 +59,7 @@ class Settings:
         switch: file of the roll-back switch, or its server's address, which may hold a password and is not shown.
         outbox_max_bytes: how much may wait in the outbox.
         outbox_ttl_s: for how long, seconds.
+        sampling: which calls are sent.
     """
 
     runtime: Path
@@ -51,6 +72,7 @@ class Settings:
     switch: Path | str = field(repr=False)
     outbox_max_bytes: int
     outbox_ttl_s: float
+    sampling: Sampling = Sampling()
 
     @property
     def address(self) -> str:
@@ -97,7 +119,20 @@ def read_settings(
         switch=where_switch_is(given.get("PHI_GUARD_SWITCH") or where / "switch.json"),
         outbox_max_bytes=int(_number(given, "PHI_GUARD_OUTBOX_MAX_MB", OUTBOX_MAX_MB) * 1024 * 1024),
         outbox_ttl_s=_number(given, "PHI_GUARD_OUTBOX_TTL_H", OUTBOX_TTL_H) * 3600,
+        sampling=_sampling(given),
     )
+
+
+def _sampling(given: Mapping[str, str]) -> Sampling:
+    rate = _number(given, "PHI_GUARD_SAMPLING_RATE", 1.0)
+    if rate > 1:
+        msg = "PHI_GUARD_SAMPLING_RATE: write a share above 0 and up to 1, such as 0.2"
+        raise ValueError(msg)
+    count = given.get("PHI_GUARD_SAMPLING_FROM_CALLS_PER_DAY") or str(FROM_CALLS_PER_DAY)
+    if not (count.isascii() and count.isdigit() and len(count) <= 9):
+        msg = f"PHI_GUARD_SAMPLING_FROM_CALLS_PER_DAY: write a whole number of 0 or more, such as {FROM_CALLS_PER_DAY}"
+        raise ValueError(msg)
+    return Sampling(rate, _number(given, "PHI_GUARD_SAMPLING_KEEP_SLOW_MS", KEEP_SLOW_MS), int(count))
 
 
 def _number(given: Mapping[str, str], name: str, default: float) -> float:

@@ -27,11 +27,14 @@ COMMANDS: Final = {
     "alerts": ("audit.cli.alerts:alerts", "Judge the alerts once or for good, and tell Slack, a webhook or PagerDuty."),
     "baseline": ("audit.cli.baseline:baseline", "Findings that somebody has accepted, with a reason, an owner and a last day."),
     "bench": ("audit.cli.bench:bench", "Measure detection, recording and scanning beside their rivals."),
+    "completion": ("audit.cli.completion:completion", "Print the script with which bash, zsh or fish completes these commands."),
     "dashboard": ("audit.cli.dashboard:dashboard", "Look at calls, latency, errors, cost and compliance in a browser."),
     "demo": ("audit.cli.demo:demo", "The whole path on this machine: calls, traces, scan, verdict, report. No keys, no network."),
     "disclosures": ("audit.cli.disclosures:disclosures", "Show and check the log of what was sent to whom."),
     "doctor": ("audit.cli.doctor:doctor", "Look for doors through which content could leave past the gate, and say how to shut each."),
+    "explain": ("audit.cli.explain:explain", "Say what a word, a gate, a rule or an exit code means."),
     "export": ("audit.cli.export:export", "Write calls, turns and tools as CSV, Parquet or JSON Lines; scheduled, with a cursor."),
+    "gonogo": ("audit.cli.gonogo:gonogo", "The go/no-go review in one command: rehearse, scan, judge, sign, roll back."),
     "incident": ("audit.cli.incident:incident", "After a leak: the timeline, the legal clocks, the draft of the assessment."),
     "init": ("audit.cli.init:init", "Write a project's settings, policy, alerts and checks; give a first verdict."),
     "keys": ("audit.cli.keys:keys", "Make keys that sign, and say which are trusted."),
@@ -50,6 +53,7 @@ COMMANDS: Final = {
     "sign": ("audit.cli.sign:sign", "Put a person's name under a report."),
     "switch": ("audit.cli.switch:switch", "Show telemetry's switch, turn it off, turn it on."),
     "verify": ("audit.cli.verify:verify", "Check reports, reviews, signatures and the audit's log, offline."),
+    "watch": ("audit.cli.watch:watch", "Watch a project for 48 hours after launch, and close with a report."),
 }
 """Subcommands by name: where each is, and its line in the help."""
 

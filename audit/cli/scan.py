@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from audit.baseline import Accepted
     from audit.census import Census, Plan, Progress
     from audit.custody import Custody
+    from audit.engine import Engine
     from audit.evidence import Alerts, Rehearsal
     from audit.gates import Gate
     from audit.report import Report
@@ -110,6 +111,9 @@ class Moment(click.ParamType[datetime]):
 @click.option("--enforce", is_flag=True, help="On NO-GO, turn telemetry's switch off and hold it.")
 @click.option("--resume", is_flag=True, help="Go on with the scan of this project that was interrupted.")
 @click.option("--no-cache", is_flag=True, help="Scan every run anew and remember nothing.")
+@click.option("--engine", default="auto", show_default=True, metavar="ENGINE",
+              help="Where a Parquet export is scanned: auto (more processes where it is large), serial, processes, processes:N,"
+              " dask://127.0.0.1:8786, or dask+tls://HOST:8786 for a cluster of other machines.")  # fmt: skip
 @click.option("--endpoint", default=ENDPOINT, envvar="LANGSMITH_ENDPOINT", show_envvar=True, show_default=True, help="LangSmith's address.")
 @click.option("--by", default="", help="Who runs the scan.  [default: user@host]")
 @click.option("--now", type=Moment(), help="When the report is made, to make one again.  [default: the clock]")
@@ -136,6 +140,7 @@ def scan(**given: Any) -> int:
       phi-audit scan --project medical-voice-agent-prod
       phi-audit scan --project P --since 24h --json report.json --html report.html --enforce
       phi-audit scan --from export.jsonl --format json | jq .verdict
+      phi-audit scan --from exports/ --engine processes:8
     """  # noqa: D301  # \b is click's, against re-wrapping
     options = _Options(given)
     if not options.project and options.file is None:
@@ -171,7 +176,7 @@ def scan(**given: Any) -> int:
         raise click.UsageError(str(fault)) from None
     roster = _roster(options.roster_file, directory, policy)
     beside = _beside(options, rehearsal, alerts, roster, _custody(options.by, directory, key))
-    plan = _plan(options, policy, window, key, where)
+    plan = _plan(options, policy, window, key, where, _engine(options, directory))
     facts = roster.facts if roster else None
     used = [options.gates_file or shipped("gates.yaml")]
     with _workspace_errors(directory), _progress(quiet=options.quiet) as progress:
@@ -212,6 +217,7 @@ class _Options:
         self.enforce: bool = given["enforce"]
         self.resume: bool = given["resume"]
         self.no_cache: bool = given["no_cache"]
+        self.engine: str = given["engine"]
         self.endpoint: str = given["endpoint"]
         self.by: str = given["by"]
         self.now: datetime | None = given["now"]
@@ -273,12 +279,27 @@ def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | Non
     )  # fmt: skip
 
 
-def _plan(options: _Options, policy: Policy, window: Window, key: bytes, where: Path | None) -> Plan:
+def _engine(options: _Options, directory: Path) -> Engine | None:
+    from audit.engine import EngineError  # noqa: PLC0415
+    from audit.engine.choice import choose  # noqa: PLC0415
+
+    roster = b""
+    if options.roster_file is not None:
+        from audit.roster.key import roster_key  # noqa: PLC0415
+
+        roster = roster_key(directory, make=False)
+    try:
+        return choose(options.engine, options.file, without=options.without, roster=options.roster_file, roster_key=roster)
+    except EngineError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _plan(options: _Options, policy: Policy, window: Window, key: bytes, where: Path | None, engine: Engine | None) -> Plan:
     from audit.census import Plan  # noqa: PLC0415
 
     return Plan(
         policy, options.project, options.seed or 0, options.known_answers, since=window.since, until=window.until, key=key,
-        workspace=where, resume=options.resume,
+        workspace=where, resume=options.resume, engine=engine,
     )  # fmt: skip
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import quote
 
 from audit.evidence import Canaries, Share
 from audit.rehearsal.script import PlannedCall
-from audit.source import Run, SourceError, Window, open_source
+from audit.source import Run
 from phi_guard.detect.normalise import NormalisingDetector
 from phi_guard.known_values import KnownValues
 from phi_guard.model import Detection
 from phi_guard.policy.compiled import Policy
-from tracing.settings import Settings
 
 SHORTEST: Final = 5
 """Characters of a value that can be looked for without meeting it by chance."""
@@ -117,38 +114,6 @@ def _scalars(side: object) -> Iterator[tuple[str, str | int]]:
             stack += [(name, inner) for inner in value]
         elif isinstance(value, str | int) and not isinstance(value, bool):
             yield name, value
-
-
-def follow(
-    canaries: Collection[Canary], trace_ids: Sequence[str], settings: Settings, *, api_key: str, since: datetime, seconds: float
-) -> Canaries | None:
-    """Read the rehearsal's traces back and look for the canaries in them.
-
-    Args:
-        canaries: from `collect`.
-        trace_ids: the rehearsal's traces; those of others are not looked at.
-        settings: where they were sent.
-        api_key: the key to read with.
-        since: when the rehearsal began.
-        seconds: how long to wait until all traces can be read; a hosted store shows them with a delay.
-
-    Returns:
-        None where the traces could not all be read back: then nothing is known.
-    """
-    end = time.monotonic() + seconds
-    window = Window(since - timedelta(minutes=1), since + timedelta(days=1))
-    wanted = {trace_id for trace_id in trace_ids if trace_id}
-    while True:
-        try:
-            source = open_source(project=settings.project, window=window, file=None, endpoint=settings.endpoint, api_key=api_key)
-            runs = [run for run in source.runs() if run.get("trace_id") in wanted]
-        except SourceError:
-            runs = []
-        if {run.get("trace_id") for run in runs if run.get("name") == "session.end"} == wanted:
-            return count(canaries, runs)
-        if time.monotonic() > end:
-            return None
-        time.sleep(0.5)
 
 
 def count(canaries: Collection[Canary], runs: Iterable[Run]) -> Canaries:

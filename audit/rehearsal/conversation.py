@@ -1,14 +1,19 @@
-"""A clinic's telephone as the demo plays it: bookings, a cancellation that fails, a question about hours; callers out of a seed."""
+"""A clinic's telephone, callers out of a seed: three kinds of call as the demo plays them, and scenes by the minute for a load test."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Final
 
 from audit.people import names
-from audit.rehearsal.script import PlannedCall, plan
+from audit.rehearsal.scenes import LANGUAGES, SCENES, Person, Row, Scene, invent_person, opening
+from audit.rehearsal.script import PlannedCall, hasten, plan
 
 _REASONS: Final = ("mild fever and a headache since the weekend", "back pain after lifting a box", "routine check of blood pressure")
+
+GREETS: Final = 3
+"""Every third call of a load test begins with the agent's greeting."""
 
 
 def invent_calls(calls: int, seed: int) -> tuple[PlannedCall, ...]:
@@ -20,6 +25,78 @@ def invent_calls(calls: int, seed: int) -> tuple[PlannedCall, ...]:
     """
     chance = random.Random(seed)  # noqa: S311  # reproducible people, not secrets
     return plan({"calls": [_KINDS[n % len(_KINDS)](chance) for n in range(calls)]})
+
+
+def invent_load(calls: int, seed: int, minutes: float = 0.0) -> tuple[PlannedCall, ...]:
+    """So many calls, the same for the same seed, each by one caller in one language; ten of them have every scene and every language.
+
+    Each tells of its caller in words and in what tools are given, of others in what tools give back or raise, and of others again in the
+    room's name and in the participant's identity and attributes. `audit.rehearsal.expectation.expect` says what a call's trace must hold.
+
+    Args:
+        calls: how many.
+        seed: of the pseudo-random generator.
+        minutes: about how long each lasts. No scene comes twice before all have come, and its words and people are others then. A call
+            is never less than a greeting and one whole scene, of up to a minute; where there is less time, everybody in it speaks faster.
+            0 leaves it at that scene, in its own time.
+    """
+    chance, lasts_ms = random.Random(seed), round(minutes * 60_000)  # noqa: S311  # reproducible people, not secrets
+    made = plan({"calls": [_load(random.Random(chance.getrandbits(64)), n, lasts_ms) for n in range(calls)]})  # noqa: S311
+    return tuple(_within(call, lasts_ms) if lasts_ms else call for call in made)
+
+
+def _within(call: PlannedCall, lasts_ms: float) -> PlannedCall:
+    """The call, hastened if it would last longer."""
+    return hasten(call, max(1.0, sum(turn.lasts_ms for turn in call.turns) / lasts_ms))
+
+
+def _load(chance: random.Random, n: int, lasts_ms: int) -> Row:
+    language, names = LANGUAGES[n % len(LANGUAGES)], list(SCENES)
+    who, first = invent_person(chance, language), names[n % len(names)]
+    begins, played = opening(chance, who, language), [(first, SCENES[first](chance, who, language))]
+    left = lasts_ms - _lasts_ms(begins) - _lasts_ms(played[0][1])
+    deck = chance.sample([name for name in names if name != first], len(names) - 1)
+    while found := _next_scene(deck, left, chance, who, language):
+        played.append(found)
+        left -= _lasts_ms(found[1])
+        deck.remove(found[0])
+        deck = deck or chance.sample(names, len(names))
+    told = [begins, *(scene for _, scene in played)]
+    turns = [row for scene in told for row in scene.turns]
+    _lengthen_pauses(turns, left)
+    room, rings, listed = (invent_person(chance, language) for _ in range(3))
+    return {
+        "consent": "granted",
+        "greets": n % GREETS == 0,
+        "line": _line(room.details, rings.details, listed.details),
+        "plants": [
+            *(plant for scene in told for plant in scene.plants),
+            *listed.plants("participant_attribute", "patient_name", "phone"),
+        ],
+        "turns": turns,
+        "scenes": [name for name, _ in played],
+        "language": language,
+    }
+
+
+def _next_scene(deck: Iterable[str], room_ms: float, chance: random.Random, who: Person, language: str) -> tuple[str, Scene] | None:
+    """The first of these scenes that the call still has time for."""
+    for name in deck:
+        scene = SCENES[name](chance, who, language)
+        if _lasts_ms(scene) <= room_ms:
+            return name, scene
+    return None
+
+
+def _lasts_ms(scene: Scene) -> float:
+    return sum(turn.lasts_ms for turn in plan({"calls": [{"turns": scene.turns}]})[0].turns)
+
+
+def _lengthen_pauses(turns: list[Row], by_ms: float) -> None:
+    """Share out what is left of the call's length over the pauses in it."""
+    pauses = [row["user"] for row in turns if row["user"].get("silent_ms")]
+    for user in pauses:
+        user["silent_ms"] += max(0, int(by_ms / len(pauses)))
 
 
 def _person(chance: random.Random) -> dict[str, str]:

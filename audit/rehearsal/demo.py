@@ -17,7 +17,8 @@ from audit.detectors import open_detectors
 from audit.evidence import load_rehearsal
 from audit.gates import load_gates
 from audit.rehearsal.conversation import invent_calls
-from audit.rehearsal.rehearsal import Evidence, rehearse
+from audit.rehearsal.measured import Evidence
+from audit.rehearsal.rehearsal import rehearse
 from audit.rehearsal.serving import run_store
 from audit.rehearsal.tree import draw_tree
 from audit.report import Report, render

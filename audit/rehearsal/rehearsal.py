@@ -4,92 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import sqlite3
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from audit.crosscheck import OUTBOX
-from audit.evidence import Canaries, Cost
-from audit.rehearsal.canary import collect, follow
-from audit.rehearsal.play import Played, play_calls
+from audit.evidence import Canaries, Completeness, Cost, Load
+from audit.rehearsal import problems
+from audit.rehearsal.account import RehearsalError
+from audit.rehearsal.account import keep_account as keep
+from audit.rehearsal.canary import collect, count
+from audit.rehearsal.completeness import hold_against
+from audit.rehearsal.expectation import expect
+from audit.rehearsal.measured import Arrival, Evidence, Spans, spread
+from audit.rehearsal.memory import Beat, MemorySeries
+from audit.rehearsal.play import Played, Progress, play_calls
+from audit.rehearsal.read_back import compare, ended, read_back
+from audit.rehearsal.rooms import RoomMedia, Rooms
 from audit.rehearsal.script import PlannedCall
-from audit.rehearsal.timing import measure_overhead, summarise
-from phi_guard.errors import PhiGuardError, PolicyError
+from audit.rehearsal.timing import Overhead, measure_overhead, summarise
+from phi_guard.errors import PolicyError
 from phi_guard.policy import load_policy, shipped
+from phi_guard.policy.compiled import Policy
 from phi_guard.switch import FileSwitch, default_path
 from tracing.launch import RelayHandle, launch
 from tracing.recorder import Recorder, Tally
 from tracing.relay.intake import Answer
 from tracing.settings import Settings, read_settings
 
-SCHEMA: Final = "phi-audit.rehearsal/1"
+__all__ = ["Evidence", "Interrupted", "RehearsalError", "rehearse"]
+
 OVERHEAD_N: Final = 2_000
 RIVAL_N: Final = 400
 CONTROL_CALLS: Final = 10
 """How many of the calls are also played without a tracer, for the event loop's lateness to be compared with."""
+CONTROL_S: Final = 60.0
+"""How much of each of them, in seconds: a load test need not take twice its time for a distribution that a minute shows."""
 READY_S: Final = 180.0
-READ_BACK_S: Final = 20.0
-"""How long to wait until what was delivered can also be read."""
+READ_BACK_S: Final = 30.0
+"""How long to wait until what was delivered can also be read, where the endpoint has as long to take it."""
+HURRY_S: Final = 3.0
+"""How long the relay may still deliver once somebody has said to stop."""
 Say = Callable[[str], None]
 
 
-class RehearsalError(PhiGuardError):
-    """The rehearsal could not be held; the message says why and what to do."""
+class Interrupted(KeyboardInterrupt):
+    """Somebody ended the rehearsal; what was measured until then is kept."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__()
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
-    """The relay's ledger at the end: ``offered = delivered + withheld + pending + sum(dropped)``."""
+class _Order:
+    """What was asked for."""
 
-    offered: int
-    delivered: int
-    withheld: int
-    pending: int
-    dropped: dict[str, int]
-    adds_up: bool
+    calls: Sequence[PlannedCall]
+    settings: Settings
+    at_once: int
+    say: Say
+    measure: bool
+    deliver_s: float
+    api_key: str
+    rooms: int
+
+
+@dataclass(slots=True)
+class _Costs:
+    """What each operation of the tracer cost inside the calls, nanoseconds; eight bytes each, since the agent's memory is watched."""
+
+    record: array[int] = field(default_factory=lambda: array("q"))
+    handler: array[int] = field(default_factory=lambda: array("q"))
+
+    def probe(self, name: str, ns: int) -> None:
+        """As `tracing.livekit_agent.Probe`."""
+        (self.record if name == "record" else self.handler).append(ns)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a rehearsal shows. Durations in microseconds unless a name says otherwise."""
+class _Found:
+    """How it stood once the calls were over."""
 
-    project: str
-    endpoint: str
-    env: str
-    policy_digest: str
-    started_at: str
-    took_s: float
-    calls: int
-    calls_crashed: int
-    trace_ids: list[str]
-    tracer_faults: int
-    unanswered_turns: int
-    spans: Spans
-    agent_side: Tally
-    overhead_us: Cost
-    idle_us: Cost
-    langsmith_create_run_us: Cost
-    in_call_record_us: Cost
-    in_call_handler_us: Cost
-    loop_lateness_us: dict[str, float]
-    ttft_ms: list[float]
-    ttft_error_ms: float | None
-    canaries: Canaries | None
-    relay_state: str
-    relay_fault: str
-    problems: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, object]:
-        """The evidence as ``phi-audit scan --evidence`` reads it."""
-        return {"schema": SCHEMA, "python": sys.version.split()[0], **asdict(self)}
+    answer: Answer | None
+    tally: Tally
+    canaries: Canaries | None = None
+    completeness: Completeness | None = None
+    arrival: Arrival | None = None
 
 
 def rehearse(
@@ -106,26 +113,31 @@ def rehearse(
     measure: bool = True,
     deliver_s: float = 60.0,
     keep_account: Path | None = None,
+    rooms: int = 0,
 ) -> Evidence:
     """Hold a rehearsal.
 
     Args:
         calls: what to play.
         at_once: calls at the same time.
-        say: told what is going on, for a person.
+        say: told what is going on, for a person, from any thread.
         project: LangSmith project; else out of the environment.
         env: ``dev`` or ``prod``, likewise.
         policy: policy file, likewise.
         endpoint: LangSmith API, likewise.
         api_key: its key, likewise.
         runtime: directory for the rehearsal's own relay; a temporary one when not given.
-        measure: whether to time recording beside its rival too, which takes about ten seconds.
+        measure: whether to play a control without a tracer, a minute of it at most, and to time recording beside its rival, which takes
+            about ten seconds.
         deliver_s: how long to wait after the calls for the endpoint to take everything.
         keep_account: directory for the relay's account and log, copied once it has stopped: what ``scan --account`` holds the traces
             against.
+        rooms: how many pairs of real rooms stand beside the calls, for statistics of media.
 
     Raises:
         RehearsalError: there is no relay to rehearse with, or its account cannot be kept.
+        RoomsError: the rooms cannot be joined.
+        Interrupted: somebody ended it (SIGINT) once the calls had begun.
     """
     with tempfile.TemporaryDirectory(prefix="phi-guard-") as directory:
         where = runtime or Path(directory)
@@ -134,55 +146,24 @@ def rehearse(
         switch = _switch(settings, say)
         settings = replace(settings, switch=switch)
         key = api_key or os.environ.get("LANGSMITH_API_KEY", "")
-        relay = launch(settings, {**os.environ, "PHI_GUARD_SWITCH": str(switch), "LANGSMITH_API_KEY": key})
+        order = _Order(calls, settings, at_once, say, measure, deliver_s, key, rooms)
+        # Every call must arrive to be looked at, so none is sampled out, whatever production does.
+        own = {"PHI_GUARD_SWITCH": str(switch), "LANGSMITH_API_KEY": key, "PHI_GUARD_SAMPLING_RATE": "1"}
+        relay = launch(settings, {**os.environ, **own})
         try:
             say("the relay loads its models")
             if not relay.wait_ready(READY_S):
                 msg = "the relay does not serve; name a directory with --keep-account and read relay.log there"
                 raise RehearsalError(msg)
-            evidence = _hold(
-                calls,
-                settings,
-                relay,
-                at_once=at_once,
-                say=say,
-                measure=measure,
-                deliver_s=deliver_s,
-                api_key=key,
-            )
+            with Rooms(rooms) if rooms else nullcontext() as joined:
+                evidence = _hold(order, relay, joined)
         finally:
             relay.stop()
             if keep_account is not None:
-                _keep(settings, keep_account)
+                keep(settings, keep_account)
+        if evidence.interrupted:
+            raise Interrupted(evidence)
         return evidence
-
-
-def _keep(settings: Settings, where: Path) -> None:
-    """Copy the account of a relay that has stopped, and its log: for the owner alone, as they were.
-
-    Raises:
-        RehearsalError: they cannot be copied.
-    """
-    account, log = settings.state / OUTBOX, settings.runtime / "relay.log"
-    try:
-        where.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if log.is_file():
-            _private(where / log.name)
-            shutil.copyfile(log, where / log.name)
-        if account.is_file():
-            _private(where / OUTBOX)
-            with closing(sqlite3.connect(account)) as held, closing(sqlite3.connect(where / OUTBOX)) as copy:
-                held.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read from anywhere
-    except (OSError, sqlite3.Error) as fault:
-        msg = f"{where}: the relay's account cannot be kept there ({type(fault).__name__}); name a directory of your own with room"
-        raise RehearsalError(msg) from None
-
-
-def _private(path: Path) -> None:
-    """An empty file that nobody else may read."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
 
 
 def _switch(settings: Settings, say: Say) -> Path:
@@ -197,91 +178,123 @@ def _switch(settings: Settings, say: Say) -> Path:
     return own
 
 
-def _hold(
-    calls: Sequence[PlannedCall],
-    settings: Settings,
-    relay: RelayHandle,
-    *,
-    at_once: int,
-    say: Say,
-    measure: bool,
-    deliver_s: float,
-    api_key: str,
-) -> Evidence:
+def _hold(order: _Order, relay: RelayHandle, rooms: Rooms | None) -> Evidence:
     started, began = datetime.now(UTC), time.monotonic()
-    costs: dict[str, list[int]] = {"record": [], "handler": []}
-    control = None
-    if measure:
-        say("the first calls without a tracer, to compare with")
-        control = asyncio.run(play_calls(calls[:CONTROL_CALLS], None, at_once=at_once))
-    recorder = Recorder(settings.address)
+    control, untraced_s = _control(order, rooms) if order.measure else (None, 0.0)
+    costs = _Costs()
+    recorder = Recorder(order.settings.address)
+    pids = {"agent": os.getpid()} | ({"relay": relay.process.pid} if relay.process else {})
+    progress = Progress()
     try:
-        say(f"{len(calls)} calls")
-        played = asyncio.run(play_calls(calls, recorder, at_once=at_once, probe=lambda name, ns: costs[name].append(ns)))
-        say("the rest is delivered")
-        recorder.drain(deliver_s)
-        answer = _settled(relay, deliver_s)
-        tally = recorder.tally()
-        canaries = _follow(calls, played, answer, settings, api_key=api_key, since=started)
+        order.say(f"{len(order.calls)} calls")
+        with Beat(pids, lambda at: order.say(_so_far(at, progress))) as beat:
+            played, media = asyncio.run(_play(order.calls, recorder, order.at_once, rooms, costs=costs, progress=progress))
+        memory = beat.told()
+        interrupted = played.interrupted
+        try:
+            order.say("what there is is delivered" if interrupted else "the rest is delivered")
+            found = _look_back(order, relay, recorder, played, HURRY_S if interrupted else order.deliver_s, started)
+        except KeyboardInterrupt:
+            interrupted = True
+            found = _Found(relay.ask(), recorder.tally())
     finally:
         recorder.close()
     none = Cost(0.0, 0.0, 0.0, 0)
-    idle = record = rival = none
-    if measure:
-        say("recording is timed beside its rival")
-        overhead = asyncio.run(measure_overhead(OVERHEAD_N, RIVAL_N))
-        idle, record, rival = overhead.idle, overhead.record, overhead.langsmith
-    return Evidence(
-        project=settings.project,
-        endpoint=settings.endpoint,
-        env=settings.env,
-        policy_digest=answer.policy if answer else "",
-        started_at=started.isoformat(timespec="seconds"),
-        took_s=round(time.monotonic() - began, 3),
-        calls=len(calls),
-        calls_crashed=sum(bool(call.crashed) for call in played.calls),
-        trace_ids=[call.trace_id for call in played.calls],
-        tracer_faults=sum(call.tracer_faults for call in played.calls),
-        unanswered_turns=sum(call.unanswered for call in played.calls),
-        spans=_spans(answer, tally),
-        agent_side=tally,
-        overhead_us=record,
-        idle_us=idle,
-        langsmith_create_run_us=rival,
-        in_call_record_us=summarise(costs["record"]),
-        in_call_handler_us=summarise(costs["handler"]),
-        loop_lateness_us=_lateness(played, control),
-        ttft_ms=[value for call in played.calls for value in call.ttft_ms],
-        ttft_error_ms=max((call.ttft_error_ms for call in played.calls if call.ttft_error_ms is not None), default=None),
-        canaries=canaries,
-        relay_state=answer.state if answer else "silent",
-        relay_fault=answer.fault if answer else "",
-        problems=_problems(played, answer, tally, canaries),
-    )
+    overhead = Overhead(none, none, none)
+    if order.measure and not interrupted:
+        order.say("recording is timed beside its rival")
+        try:
+            overhead = asyncio.run(measure_overhead(OVERHEAD_N, RIVAL_N))
+        except KeyboardInterrupt:
+            interrupted = True
+    return _tell(order, played, control, found, costs=costs, overhead=overhead, memory=memory, media=media, started=started,
+                 took_s=time.monotonic() - began, untraced_s=untraced_s, interrupted=interrupted)  # fmt: skip
 
 
-def _lateness(played: Played, control: Played | None) -> dict[str, float]:
-    """How late the loop's ticks came with the tracer, without it, and with nothing to do at all."""
-    late: dict[str, float] = {"p50": played.busy.p50, "p99": played.busy.p99, "max": played.busy.max, "n": played.busy.n}
-    if control is not None:
-        untraced, idle = control.busy, control.idle
-        late |= {"untraced_p50": untraced.p50, "untraced_p99": untraced.p99, "untraced_max": untraced.max, "untraced_n": untraced.n}
-        late |= {"idle_p99": idle.p99, "idle_max": idle.max}
-    return late
+def _control(order: _Order, rooms: Rooms | None) -> tuple[Played, float]:
+    """The first calls' first minute without a tracer, beside the same rooms. Raises `KeyboardInterrupt` where it was ended."""
+    order.say(f"the first calls without a tracer, to compare with: {CONTROL_S:.0f} s at most of each")
+    calls = [_beginning(call) for call in order.calls[:CONTROL_CALLS]]
+    began = time.monotonic()
+    played, _ = asyncio.run(_play(calls, None, order.at_once, rooms))
+    if played.interrupted:
+        raise KeyboardInterrupt
+    return played, time.monotonic() - began
 
 
-def _follow(
-    calls: Sequence[PlannedCall], played: Played, answer: Answer | None, settings: Settings, *, api_key: str, since: datetime
-) -> Canaries | None:
-    """What became of the canaries; None when not everything has arrived, or the policy that would name them cannot be read."""
-    if answer is None or answer.ledger.pending or not answer.ledger.delivered:
-        return None
+def _beginning(call: PlannedCall) -> PlannedCall:
+    """The call's turns up to `CONTROL_S`; at least one."""
+    turns, lasts = list(call.turns[:1]), call.turns[0].lasts_ms
+    for turn in call.turns[1:]:
+        lasts += turn.lasts_ms
+        if lasts > CONTROL_S * 1000:
+            break
+        turns.append(turn)
+    return replace(call, turns=tuple(turns))
+
+
+async def _play(
+    calls: Sequence[PlannedCall],
+    recorder: Recorder | None,
+    at_once: int,
+    rooms: Rooms | None,
+    *,
+    costs: _Costs | None = None,
+    progress: Progress | None = None,
+) -> tuple[Played, list[RoomMedia]]:
+    """The calls, and beside them the rooms, on one loop."""
+    probe = None if costs is None else costs.probe
+    if rooms is None:
+        return await play_calls(calls, recorder, at_once=at_once, probe=probe, progress=progress), []
+    joined = await rooms.join()
     try:
-        policy = load_policy(settings.policy or shipped("clinic.yaml"), env=settings.env)
-    except PolicyError:
-        return None
-    traces = [call.trace_id for call in played.calls]
-    return follow(collect(calls, policy), traces, settings, api_key=api_key, since=since, seconds=READ_BACK_S)
+        played = await play_calls(calls, recorder, at_once=at_once, probe=probe, progress=progress)
+    finally:
+        media = await rooms.leave(joined)
+    return played, media
+
+
+def _so_far(at: float, progress: Progress) -> str:
+    minutes, seconds = divmod(int(at), 60)
+    return f"{minutes}:{seconds:02d}  {progress.under_way} calls under way, {progress.ended} ended, {progress.turns} turns answered"
+
+
+def _look_back(order: _Order, relay: RelayHandle, recorder: Recorder, played: Played, deliver_s: float, started: datetime) -> _Found:
+    """Wait for the delivery, and read back what arrived."""
+    recorder.drain(deliver_s)
+    answer = _settled(relay, deliver_s)
+    tally = recorder.tally()
+    if answer is None or not answer.ledger.delivered:
+        return _Found(answer, tally)
+    policy = _policy(order.settings)
+    traces = [call.trace_id for call in played.calls if call.trace_id]
+    # The played are the first of the planned, in order; of one that was cut off nobody knows what its trace should hold.
+    pairs = zip(order.calls, played.calls, strict=False)
+    expected = {
+        call.trace_id: expect(planned, policy.tools if policy else None) for planned, call in pairs if call.trace_id and not call.cut
+    }
+    order.say("the traces are read back")
+    runs = read_back(
+        order.settings,
+        traces,
+        api_key=order.api_key,
+        since=started,
+        seconds=min(READ_BACK_S, deliver_s),
+        whole=lambda runs: hold_against(expected, runs).complete == len(expected),
+    )
+    if runs is None:
+        return _Found(answer, tally)
+    # A canary that is not in half a trace may be in the other half.
+    all_there = not answer.ledger.pending and policy is not None and ended(runs, traces)
+    canaries = count(collect(order.calls[: len(played.calls)], policy), runs) if policy is not None and all_there else None
+    return _Found(answer, tally, canaries, hold_against(expected, runs), compare(order.settings.state, runs, started))
+
+
+def _policy(settings: Settings) -> Policy | None:
+    """The policy that the relay gates by; None where it cannot be read, which the gate's fault tells."""
+    with suppress(PolicyError):
+        return load_policy(settings.policy or shipped("clinic.yaml"), env=settings.env)
+    return None
 
 
 def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
@@ -296,6 +309,89 @@ def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
     return answer
 
 
+def _tell(
+    order: _Order,
+    played: Played,
+    control: Played | None,
+    found: _Found,
+    *,
+    costs: _Costs,
+    overhead: Overhead,
+    memory: Mapping[str, MemorySeries],
+    media: list[RoomMedia],
+    started: datetime,
+    took_s: float,
+    untraced_s: float,
+    interrupted: bool,
+) -> Evidence:
+    answer, tally, settings = found.answer, found.tally, order.settings
+    calls = played.calls
+    planned = order.calls[: len(calls)]
+    errors = [error for call in calls for error in call.ttft_errors_ms]
+    told = [
+        *problems.of_calls(calls),
+        *problems.of_delivery(answer, tally),
+        *problems.of_arrival(
+            delivered=bool(answer and answer.ledger.delivered), completeness=found.completeness, arrival=found.arrival,
+            canaries=found.canaries,
+        ),
+    ]  # fmt: skip
+    return Evidence(
+        project=settings.project,
+        endpoint=settings.endpoint,
+        env=settings.env,
+        policy_digest=answer.policy if answer else "",
+        started_at=started.isoformat(timespec="seconds"),
+        took_s=round(took_s, 3),
+        calls=len(calls),
+        calls_crashed=sum(bool(call.crashed) for call in calls),
+        trace_ids=[call.trace_id for call in calls],
+        tracer_faults=sum(call.tracer_faults for call in calls),
+        unanswered_turns=sum(call.unanswered for call in calls),
+        spans=_spans(answer, tally),
+        agent_side=tally,
+        overhead_us=overhead.record,
+        idle_us=overhead.idle,
+        langsmith_create_run_us=overhead.langsmith,
+        in_call_record_us=summarise(costs.record),
+        in_call_handler_us=summarise(costs.handler),
+        loop_lateness_us=_lateness(played, control),
+        ttft_ms=[value for call in calls for value in call.ttft_ms],
+        ttft_error_ms=round(max(errors), 3) if errors else None,
+        ttft_errors=spread(errors),
+        canaries=found.canaries,
+        relay_state=answer.state if answer else "silent",
+        relay_fault=answer.fault if answer else "",
+        problems=[*told, *(["it was ended before all calls had"] if interrupted else [])],
+        untraced_s=round(untraced_s, 1),
+        load=_load(played),
+        completeness=found.completeness,
+        arrival=found.arrival,
+        memory=memory,
+        scenes=dict(sorted(Counter(scene for call in planned for scene in call.scenes).items())),
+        languages=dict(sorted(Counter(call.language for call in planned if call.language).items())),
+        media=media,
+        interrupted=interrupted,
+    )
+
+
+def _load(played: Played) -> Load | None:
+    """How much went on at once; None where no call was placed."""
+    if not played.calls:
+        return None
+    return Load(played.at_once, round(min(call.lasted_s for call in played.calls) / 60, 3))
+
+
+def _lateness(played: Played, control: Played | None) -> dict[str, float]:
+    """How late the loop's ticks came with the tracer, without it, and with nothing to do at all."""
+    late: dict[str, float] = {"p50": played.busy.p50, "p99": played.busy.p99, "max": played.busy.max, "n": played.busy.n}
+    if control is not None:
+        untraced, idle = control.busy, control.idle
+        late |= {"untraced_p50": untraced.p50, "untraced_p99": untraced.p99, "untraced_max": untraced.max, "untraced_n": untraced.n}
+        late |= {"idle_p99": idle.p99, "idle_max": idle.max}
+    return late
+
+
 def _spans(answer: Answer | None, tally: Tally) -> Spans:
     if answer is None:
         return Spans(tally.offered, 0, 0, tally.offered - sum(tally.dropped.values()), dict(tally.dropped), adds_up=False)
@@ -303,24 +399,4 @@ def _spans(answer: Answer | None, tally: Tally) -> Spans:
     # The agent counts for itself what it offered; the relay's books must say the same.
     agree = ledger.adds_up and ledger.offered == tally.offered
     waiting = ledger.pending + ledger.quarantined
-    return Spans(ledger.offered, ledger.delivered, ledger.withheld, waiting, dict(ledger.dropped), adds_up=agree)
-
-
-def _problems(played: Played, answer: Answer | None, tally: Tally, canaries: Canaries | None) -> list[str]:
-    """What a person should know before believing the rest."""
-    problems = [f"a call ended with {call.crashed}" for call in played.calls if call.crashed]
-    if canaries is not None and canaries.arrived:
-        problems.append(f"{canaries.arrived} canaries arrived in clear")
-    if answer is None:
-        return [*problems, "the relay no longer answers"]
-    if answer.fault:
-        problems.append(f"the gate withholds every content: {answer.fault}")
-    if answer.ledger.pending:
-        problems.append(f"{answer.ledger.pending} operations were not delivered in time; the shipper is {answer.state}")
-    if answer.ledger.quarantined:
-        problems.append(f"{answer.ledger.quarantined} operations were quarantined, since the switch went off")
-    if answer.ledger.dropped:
-        problems.append("dropped: " + ", ".join(f"{n} {reason}" for reason, n in sorted(answer.ledger.dropped.items())))
-    if not answer.ledger.adds_up or answer.ledger.offered != tally.offered:
-        problems.append("the ledger does not add up")
-    return problems
+    return Spans(ledger.offered, ledger.delivered, ledger.withheld, waiting, dict(ledger.dropped), agree, getattr(ledger, "sampled", 0))

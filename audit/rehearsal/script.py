@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from phi_guard.errors import PhiGuardError
 
 SIZE_MAX: Final = 32 * 1024 * 1024
 """Bytes of a script; a tool's result in it may be large on purpose."""
+SPEECH_MIN: Final = 100
+"""Milliseconds of speech that a voice detection hears."""
+FRAME_MS: Final = 20
+"""Of sound."""
 
 
 class ScriptError(PhiGuardError):
@@ -34,7 +40,15 @@ class PlannedTool:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTurn:
-    """The caller speaks for ``speech_ms``, the tools run, the agent answers for ``answer_ms``."""
+    """The caller speaks for ``speech_ms``, the tools run, the agent answers for ``answer_ms``.
+
+    Args:
+        speech_ms: 0 for a caller who says nothing at all, and gets no answer.
+        silent_ms: before that the caller is silent for so long.
+        cut_in_after_ms: the caller talks over the answer, so long after its first sound, with the next turn; None hears it out.
+        hand_off: the agent gives the call to another one of this name, which answers.
+        fails: the model's response fails; no answer is heard.
+    """
 
     speech_ms: int
     tools: tuple[PlannedTool, ...]
@@ -42,6 +56,20 @@ class PlannedTurn:
     first_audio_after_ms: int
     caller_says: str
     agent_says: str
+    silent_ms: int = 0
+    cut_in_after_ms: int | None = None
+    hand_off: str = ""
+    fails: bool = False
+
+    @property
+    def lasts_ms(self) -> float:
+        """About how long it takes: silence, speech, the silence that ends it, the tools side by side, the wait for sound, the answer."""
+        if not self.speech_ms:
+            return self.silent_ms
+        tools = max((tool.takes_ms + 100 for tool in self.tools), default=100 if self.hand_off else 0)
+        heard = self.answer_ms if self.cut_in_after_ms is None else min(self.answer_ms, self.cut_in_after_ms)
+        answer = 0 if self.fails else self.first_audio_after_ms + heard
+        return self.silent_ms + self.speech_ms + 200 + tools + answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +98,21 @@ class PlannedLine:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call; ``line`` is None for a session without a room."""
+    """One call.
+
+    Args:
+        line: None for a session without a room.
+        scenes: what happens in it, by name, in order; empty where nobody said.
+        language: that the caller's names and words are in, such as ``fr``; likewise.
+    """
 
     consent: str
     greets: bool
     turns: tuple[PlannedTurn, ...]
     plants: tuple[Planted, ...] = ()
     line: PlannedLine | None = None
+    scenes: tuple[str, ...] = ()
+    language: str = ""
 
 
 class _Row(BaseModel):
@@ -92,20 +128,42 @@ class _ToolRow(_Row):
 
 
 class _UserRow(_Row):
-    speech_ms: Annotated[int, Field(ge=100, le=60_000)] = 500
+    speech_ms: Annotated[int, Field(ge=0, le=60_000)] = 500
     says: str = ""
+    silent_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    cut_in_after_ms: Annotated[int, Field(ge=20, le=60_000)] | None = None
+
+    @model_validator(mode="after")
+    def _speaks_or_not(self) -> _UserRow:
+        if 0 < self.speech_ms < SPEECH_MIN:
+            raise _fault(f"speech_ms is at least {SPEECH_MIN}, or 0 beside silent_ms for a caller who says nothing")
+        if not self.speech_ms and (not self.silent_ms or self.says or self.cut_in_after_ms is not None):
+            raise _fault("a caller who says nothing has silent_ms, and neither says nor cut_in_after_ms")
+        return self
 
 
 class _AgentRow(_Row):
     speech_ms: Annotated[int, Field(ge=20, le=60_000)] = 500
     first_audio_after_ms: Annotated[int, Field(ge=0, le=30_000)] = 200
     says: str = ""
+    fails: bool = False
 
 
 class _TurnRow(_Row):
     user: _UserRow = _UserRow()
     tools: list[_ToolRow] = []
     agent: _AgentRow = _AgentRow()
+    hand_off: str = Field(default="", pattern=r"^([a-z][a-z0-9_]{0,31})?$")
+
+    @model_validator(mode="after")
+    def _can_be_played(self) -> _TurnRow:
+        if not self.user.speech_ms and (self.tools or self.hand_off or "agent" in self.model_fields_set):
+            raise _fault("a caller who says nothing gets no answer: this turn has neither tools, agent nor hand_off")
+        if self.hand_off and self.tools:
+            raise _fault("hand_off is a tool of its own; put the tools into the turn before it")
+        if self.agent.fails and (self.hand_off or self.user.cut_in_after_ms is not None):
+            raise _fault("a response that fails is not heard: nobody can cut in on it or hand over by it")
+        return self
 
 
 class _PlantRow(_Row):
@@ -128,6 +186,15 @@ class _CallRow(_Row):
     turns: Annotated[list[_TurnRow], Field(min_length=1)]
     plants: list[_PlantRow] = []
     line: _LineRow | None = None
+    scenes: list[Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]] = []
+    language: str = Field(default="", pattern=r"^([a-z]{2})?$")
+
+    @model_validator(mode="after")
+    def _cuts_in_at_once(self) -> _CallRow:
+        for n, (turn, following) in enumerate(pairwise(self.turns)):
+            if turn.user.cut_in_after_ms is not None and following.user.silent_ms:
+                raise _fault(f"turn {n} is cut in on, so turn {n + 1} begins at once: leave its silent_ms out")
+        return self
 
 
 class _Script(_Row):
@@ -180,6 +247,8 @@ def plan(value: object, name: str = "script") -> tuple[PlannedCall, ...]:
             tuple(_turn(turn) for turn in call.turns),
             tuple(Planted(row.kind, row.origin, row.value) for row in call.plants),
             PlannedLine(call.line.room, call.line.identity, call.line.attributes) if call.line else None,
+            tuple(call.scenes),
+            call.language,
         )
         for call in script.calls
     )
@@ -187,7 +256,16 @@ def plan(value: object, name: str = "script") -> tuple[PlannedCall, ...]:
 
 def _turn(row: _TurnRow) -> PlannedTurn:
     tools = tuple(PlannedTool(t.name, t.args, t.result, t.raises, t.takes_ms) for t in row.tools)
-    return PlannedTurn(row.user.speech_ms, tools, row.agent.speech_ms, row.agent.first_audio_after_ms, row.user.says, row.agent.says)
+    user, agent = row.user, row.agent
+    return PlannedTurn(
+        user.speech_ms, tools, agent.speech_ms, agent.first_audio_after_ms, user.says, agent.says,
+        user.silent_ms, user.cut_in_after_ms, row.hand_off, agent.fails,
+    )  # fmt: skip
+
+
+def _fault(text: str) -> PydanticCustomError:
+    """A rule of ours that a row breaks, in our words alone."""
+    return PydanticCustomError("script", "{text}", {"text": text})
 
 
 def _plain(value: object) -> object:
@@ -209,15 +287,32 @@ def repeat_calls(calls: tuple[PlannedCall, ...], n: int) -> tuple[PlannedCall, .
 def lengthen(call: PlannedCall, minutes: float) -> PlannedCall:
     """The call with its turns said again and again until it lasts about so long; never shortened."""
     turns = list(call.turns)
-    lasts = sum(map(_lasts_ms, turns))
+    lasts = sum(turn.lasts_ms for turn in turns)
     while lasts < minutes * 60_000:
         turn = call.turns[len(turns) % len(call.turns)]
         turns.append(turn)
-        lasts += _lasts_ms(turn)
+        lasts += turn.lasts_ms
     return replace(call, turns=tuple(turns))
 
 
-def _lasts_ms(turn: PlannedTurn) -> float:
-    """Speech, the silence that ends it, the tools side by side, the wait for sound, the answer as it plays."""
-    tools = max((tool.takes_ms + 100 for tool in turn.tools), default=0)
-    return turn.speech_ms + 200 + tools + turn.first_audio_after_ms + turn.answer_ms
+def hasten(call: PlannedCall, factor: float) -> PlannedCall:
+    """The same call with every pause, speech, tool and answer so many times shorter; nobody speaks for less than `SPEECH_MIN`.
+
+    Args:
+        call: to be played faster than people talk.
+        factor: 1 or more.
+    """
+
+    def shorter(turn: PlannedTurn) -> PlannedTurn:
+        cut = turn.cut_in_after_ms
+        return replace(
+            turn,
+            speech_ms=max(SPEECH_MIN, int(turn.speech_ms / factor)) if turn.speech_ms else 0,
+            tools=tuple(replace(tool, takes_ms=int(tool.takes_ms / factor)) for tool in turn.tools),
+            answer_ms=max(SPEECH_MIN, int(turn.answer_ms / factor)),
+            first_audio_after_ms=int(turn.first_audio_after_ms / factor),
+            silent_ms=int(turn.silent_ms / factor),
+            cut_in_after_ms=None if cut is None else max(FRAME_MS, int(cut / factor)),
+        )
+
+    return replace(call, turns=tuple(map(shorter, call.turns)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from audit.evidence import Canaries, Cost
+from collections.abc import Mapping
+
+from audit.evidence import Canaries, Cost, Memory, Rehearsal
 from audit.report import charts
 from audit.report.content import Section, Table, pairs, rate
 from audit.report.drawing import Drawing
@@ -80,6 +82,7 @@ def rehearsal(report: Report) -> Section:
         ("Spans", f"{spans.offered:,} offered, {spans.delivered:,} delivered, {spans.lost:,} lost" if spans else ""),
         ("Recording an operation", _cost(cost) if cost and cost.n else ""),
         ("Lateness of the event loop", f"p99 {late.p99:g} µs with the tracer, {late.untraced_p99:g} µs without" if late else ""),
+        *_load(held),
     ]
     drawn = (_overhead(report, cost),) if cost and any(cost.counts) else ()
     return Section(
@@ -87,8 +90,48 @@ def rehearsal(report: Report) -> Section:
         "Rehearsal",
         ("What a rehearsal measured on its own machine, with calls of its own.",),
         drawn,
-        (pairs("", (*facts, *rows)), *_canaries(canaries)),
+        (pairs("", (*facts, *rows)), *_canaries(canaries), *_memory(held.memory)),
     )
+
+
+def monitoring(report: Report) -> Section:
+    """What watching it in operation came to."""
+    seen = report.monitoring
+    if seen is None:
+        return Section("monitoring", "In operation", ("It was not watched, or the file of the watch was not given with --evidence.",))
+    fired = ", ".join(f"{name} {n} times" for name, n in seen.alerts.items() if n)
+    facts = (
+        ("From, to", f"{seen.started_at}, {seen.ended_at}"),
+        ("Hours", f"{seen.hours:.1f}{'' if seen.closed else ', not closed'}"),
+        ("Rounds", f"{seen.rounds:,}, {seen.no_go:,} of them NO-GO, {seen.unfinished:,} not finished"),
+        ("Longest time in which nobody looked", f"{seen.longest_gap_s:,.0f} s"),
+        ("Calls", f"{seen.calls:,}"),
+        ("Alerts that fired", fired or "none"),
+        ("Telemetry was off for", f"{seen.switch_off_s:,.0f} s"),
+    )
+    return Section("monitoring", "In operation", ("What was seen while real calls went on.",), tables=(pairs("", facts),))
+
+
+def _load(held: Rehearsal) -> list[tuple[str, str]]:
+    """What went on at once, and whether its traces arrived whole; only what was reported."""
+    rows = []
+    if held.load is not None:
+        rows.append(("Load", f"{held.load.at_once:,} calls at the same moment, the shortest {held.load.minutes:.1f} minutes"))
+    if whole := held.completeness:
+        lacks = "".join(f"; {name} lacking in {n:,}" for name, n in whole.lacks.items())
+        rows.append(("Traces", f"{whole.complete:,} of {whole.expected:,} whole, {whole.arrived:,} read back{lacks}"))
+    if held.ttft_error_ms is not None:
+        rows.append(("TTFT-A beside the stand-in's clock", f"at most {held.ttft_error_ms:g} ms apart"))
+    for what, counts in (("Conversations", held.scenes), ("Languages", held.languages)):
+        if counts:
+            rows.append((what, ", ".join(f"{name} {n:,}" for name, n in counts.items())))
+    return rows
+
+
+def _memory(held: Mapping[str, Memory]) -> tuple[Table, ...]:
+    """Resident memory of each process, over the rehearsal."""
+    rows = tuple((name, f"{m.first:.1f}", f"{m.last:.1f}", f"{m.peak:.1f}", f"{m.n:,}") for name, m in held.items())
+    return (Table("Memory, MiB", ("Process", "#Warm", "#At the end", "#Most", "#Readings"), rows),) if rows else ()
 
 
 def _canaries(seen: Canaries | None) -> tuple[Table, ...]:

@@ -13,9 +13,9 @@ from audit import statistics
 from audit.baseline import Accepted
 from audit.census import Census
 from audit.custody import Custody, Signature
-from audit.evidence import Alerts, Rehearsal
+from audit.evidence import Alerts, Monitoring, Rehearsal
 from audit.findings import Finding
-from audit.gates import Judged
+from audit.gates import Evidence, Judged
 from audit.known_answers import KnownAnswers
 from audit.manifest import CrossCheck, Manifest
 from audit.method import Method
@@ -41,7 +41,21 @@ SUSPICION: Final = "low"
 
 _Name = TypeVar("_Name", str, tuple[str, str])
 
-__all__ = ["RULE", "SCHEMA", "SUSPICION", "Bound", "Report", "Results", "Target", "bound_of", "make", "stamp"]
+__all__ = [
+    "RULE",
+    "SCHEMA",
+    "SUSPICION",
+    "Bound",
+    "Report",
+    "Results",
+    "Target",
+    "bound_of",
+    "evidence_of",
+    "in_tools",
+    "make",
+    "stamp",
+    "tools_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class Report:
         roster: the clinic's own patients as a detector, or None.
         rehearsal: what a rehearsal measured, or None.
         alerts: which alerts fired in a rehearsal, or None.
+        monitoring: what watching it in operation came to, or None.
         custody: who read the traces, with which keys.
         signatures: of people and of the tool, over the digest.
         reproduce: the command that makes this report again.
@@ -103,6 +118,7 @@ class Report:
     roster: RosterFacts | None = None
     rehearsal: Rehearsal | None = None
     alerts: Alerts | None = None
+    monitoring: Monitoring | None = None
     custody: Custody = field(default_factory=Custody)
     signatures: tuple[Signature, ...] = ()
     reproduce: str = ""
@@ -207,6 +223,7 @@ def make(
     roster: RosterFacts | None = None,
     rehearsal: Rehearsal | None = None,
     alerts: Alerts | None = None,
+    monitoring: Monitoring | None = None,
     custody: Custody | None = None,
     signatures: tuple[Signature, ...] = (),
     reproduce: str = "",
@@ -242,6 +259,7 @@ def make(
         roster: as in `Report`.
         rehearsal: as in `Report`.
         alerts: as in `Report`.
+        monitoring: as in `Report`.
         custody: as in `Report`.
         signatures: as in `Report`.
         reproduce: as in `Report`.
@@ -265,10 +283,29 @@ def make(
         bound or bound_of(population.traces, leaking, recall), census.known_answers, census.timeline, census.incomplete, notes,
         scope=Scope.of(project=target.project, env=target.env, place=target.place, policy_file=target.policy_file, standard=standard),
         manifest=manifest, cross_check=cross_check, method=method or Method(), selection=selection, bounds=bounds, accepted=accepted,
-        expired=expired, review=review, roster=roster, rehearsal=rehearsal, alerts=alerts, custody=custody or Custody(),
-        signatures=signatures, reproduce=reproduce,
-        tools={f"tool.{name}": population.spans.get(f"tool.{name}", 0) for name in sorted(policy.tools)},
+        expired=expired, review=review, roster=roster, rehearsal=rehearsal, alerts=alerts, monitoring=monitoring,
+        custody=custody or Custody(), signatures=signatures, reproduce=reproduce,
+        tools=tools_of(policy, population),
         unscanned=unscanned, unreadable=unreadable, unlisted=unlisted, releases=dict(releases or {}),
+    )  # fmt: skip
+
+
+def tools_of(policy: Policy, population: Population) -> dict[str, int]:
+    """By tool span of the policy, how many of them were counted; 0 for one that was never called."""
+    return {f"tool.{name}": population.spans.get(f"tool.{name}", 0) for name in sorted(policy.tools)}
+
+
+def in_tools(findings: Iterable[Finding]) -> int:
+    """How many of these lie in spans of tools; suspicions are not among them."""
+    return sum(f.severity != SUSPICION and f.span.startswith("tool.") for f in findings)
+
+
+def evidence_of(report: Report) -> Evidence:
+    """What the gates of a report can be judged again by: all of the evidence but the policy's examples and the length of the window."""
+    return Evidence(
+        findings=report.results.findings, population=report.population, known_answers=report.known_answers, rehearsal=report.rehearsal,
+        incomplete=report.incomplete, cross_check=report.cross_check, review=report.review, alerts=report.alerts,
+        monitoring=report.monitoring, tool_findings=in_tools(report.findings), tools=report.tools, ttft_turns=report.timeline.ttft_ms.n,
     )  # fmt: skip
 
 

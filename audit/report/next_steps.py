@@ -12,8 +12,12 @@ from audit.gates import Judged
 from audit.report.model import Report
 from audit.statistics import CONFIDENCE
 
-REHEARSED: Final = "phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json"
-_REHEARSAL: Final = ("canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us", "agent_survives")
+REHEARSED: Final = "phi-audit rehearse --calls 10 --minutes 5 --keep-account account --format json -o rehearsal.json"
+REHEARSED_GATES: Final = (
+    "load_test", "load_completeness", "ttft_error_ms", "canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us",
+    "agent_survives",
+)  # fmt: skip
+WATCHED_GATES: Final = ("monitored_hours", "stable", "alerts_clean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
         do = "What people found is a leak: begin the record, and mend the policy."
         yield Step((people.gate.name,), do, "phi-audit incident open --report report.json --discovered TIME --zone ZONE")
     flags: list[str] = []
-    played = tuple(name for name in _REHEARSAL if name in left)
+    played = tuple(name for name in REHEARSED_GATES if name in left)
     if played:
         again = "Rehearse again, with more calls, on a machine with nothing else to do." if report.rehearsal else ""
         failed = "Mend what the gates say, and rehearse again." if any(left[name].state == "failed" for name in played) else ""
@@ -72,10 +76,17 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
         yield Step(("alerts_fire",), do, "phi-audit alerts rehearse --format json -o alerts.json")
     if "alerts_fire" in left or report.alerts:
         flags.append("--evidence alerts.json")
-    rest = tuple(left)
+    watched = tuple(name for name in WATCHED_GATES if name in left)
+    rest = tuple(name for name in left if name not in watched)
     if leak is not None:
         rest = (leak.gate.name, *rest)
-    if rest or report.incomplete:
+    if watched:
+        do = "Watch it in operation for 48 hours; what it leaves is the evidence."
+        broke = any(left[name].state == "failed" for name in watched)
+        yield Step(watched, f"Mend what broke. {do}" if broke else do, f"phi-audit watch{_project(report)} --hours 48 -d watch")
+    if watched or report.monitoring:
+        flags.append("--evidence watch/monitoring.json")
+    if rest or watched or report.incomplete:
         yield Step(rest, " ".join(_scan_words(report, left)), _scan(report, left, flags))
     if people is not None:
         do = "Two people, each alone, decide every trace of the new report's sample."
@@ -85,7 +96,7 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
 
 
 def _scan_words(report: Report, left: dict[str, Judged]) -> Iterator[str]:
-    yield "Scan again, with all of that." if set(left) & {*_REHEARSAL, "alerts_fire"} else "Scan again."
+    yield "Scan again, with all of that." if set(left) & {*REHEARSED_GATES, "alerts_fire"} else "Scan again."
     if report.incomplete:
         yield "This time everything must be read; --resume goes on with what was."
     if "accounted_for" in left or report.cross_check is not None:
@@ -93,7 +104,9 @@ def _scan_words(report: Report, left: dict[str, Judged]) -> Iterator[str]:
     if "accounted_for" in left and report.cross_check is not None:
         yield "The window must begin after the relay's account does, and nothing may be missing from it."
     if "known_answer_recall" in left:
-        yield f"With {_plants(left)} plants of each class and style, all of them found, the bar can be shown."
+        yield f"With {plants(left)} plants of each class and style, all of them found, the bar can be shown."
+    if set(left) & {"ten_complete_traces", "twenty_clean_spans", "tools_traced"}:
+        yield "Widen the window or let more calls take place, with every tool."
     if "monthly_cost_usd" in left and left["monthly_cost_usd"].state == "unproven":
         yield "Add the deployments without a price to pricing.yaml first."
     if report.population.open:
@@ -106,11 +119,15 @@ def _scan(report: Report, left: dict[str, Judged], flags: list[str]) -> str:
     words += [f"--env {shlex.quote(target.env)}"] if target.env else []
     words += ["--resume"] if report.incomplete else []
     words += ["--account STATE"] if "accounted_for" in left or report.cross_check is not None else []
-    words += [f"--known-answers {_plants(left)}"] if "known_answer_recall" in left else []
+    words += [f"--known-answers {plants(left)}"] if "known_answer_recall" in left else []
     return " ".join([*words, *flags, "--format json -o report.json"])
 
 
-def _plants(left: dict[str, Judged]) -> int:
+def _project(report: Report) -> str:
+    return f" --project {shlex.quote(report.target.project)}" if report.target.project else ""
+
+
+def plants(left: dict[str, Judged]) -> int:
     """The fewest that can show the bar when all are found: the smallest n of which bar**n is below what confidence leaves."""
     bar = left["known_answer_recall"].gate.bar or CONFIDENCE
     return ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1

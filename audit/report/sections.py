@@ -9,7 +9,7 @@ from audit.known_answers import Recall
 from audit.report import charts
 from audit.report.content import NO_VALUES, Section, Table, rate, tally
 from audit.report.drawing import Drawing
-from audit.report.evidence_sections import people, rehearsal, sample
+from audit.report.evidence_sections import monitoring, people, rehearsal, sample
 from audit.report.model import RULE, Report
 from audit.report.next_steps import steps
 from audit.report.parts import Bound, counted, percent
@@ -36,6 +36,8 @@ def build(report: Report, shown: int) -> Iterator[Section]:
     yield people(report)
     yield _accepted(report)
     yield rehearsal(report)
+    if report.monitoring is not None:
+        yield monitoring(report)
     yield _answers(report)
     yield _traffic(report)
     yield population(report)
@@ -51,7 +53,7 @@ def _next(report: Report) -> Section:
 
 
 def _gates(report: Report) -> Section:
-    rows = tuple((j.state, j.gate.asks, j.why, f"{j.gate.name} · {j.gate.source}") for j in report.gates)
+    rows = tuple((j.state, j.gate.asks, j.why, f"{j.gate.name} · week {j.gate.week} · {j.gate.source}") for j in report.gates)
     table = Table("", ("!State", "What must be true", "What the evidence says", "Gate, source"), rows)
     return Section("gates", "Gates", texts=(f"The rule: {RULE}",), tables=(table,) if rows else ())
 

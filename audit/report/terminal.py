@@ -95,9 +95,9 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def _gates(report: Report) -> Table:
-    table = _table("state", "gate", "why")
+    table = _table("state", "week", "gate", "why")
     for judged in report.gates:
-        table.add_row(Text(judged.state, style=_STYLE[judged.state]), judged.gate.name, judged.why)
+        table.add_row(Text(judged.state, style=_STYLE[judged.state]), str(judged.gate.week), judged.gate.name, judged.why)
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -15,6 +15,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audit.engine.partition import Partition
 from audit.manifest import Manifest
 from audit.moments import wire
 from audit.source import Portion, Run, SourceError
@@ -23,6 +24,10 @@ from audit.source.tally import Tally
 
 BATCH: Final = 64
 """Rows that are in memory at a time."""
+SLICE: Final = 16_384
+"""Rows of a portion; a row group of more is read in slices, so that its account fits into memory and many can read it."""
+SLICES_MAX: Final = 16
+"""Slices of one row group: each but the first decodes the rows before it once more."""
 REQUIRED: Final = ("id", "trace_id", "name", "run_type", "start_time", "inputs", "outputs", "error", "extra", "events", "tags")
 """Columns without which a client's content would go unseen; an export can be told to leave some out."""
 DECODED: Final = frozenset({"inputs", "outputs", "extra", "events", "serialized", "manifest", "metadata", "s3_urls", "attachments"})
@@ -70,42 +75,96 @@ class ParquetExport:
             yield from portion.runs()
 
     def pieces(self) -> Iterator[Portion]:
-        """The row groups, file by file. A file is hashed before its first."""
+        """The row groups, file by file; one of many rows in slices. A file is hashed before its first."""
+        for part in self.partitions():
+            part.begin()
+            yield part
+
+    def partitions(self) -> Iterator[Partition]:
+        """The same for who hands them to others to read: none is begun."""
         files = sorted(self._path.rglob("*.parquet")) if self._path.is_dir() else [self._path]
         if not files:
             raise SourceError("no_file", f"{self._path.name}: holds no .parquet file; name the export's directory")
         for path in files:
             try:
-                groups = _open(path).num_row_groups
+                told = _open(path).metadata
+                sizes = [told.row_group(group).num_rows for group in range(told.num_row_groups)] or [0]
                 with path.open("rb") as content:
                     digest = hashlib.file_digest(content, "sha256").digest()
+                size = path.stat().st_size
             except (OSError, pa.ArrowException) as fault:
                 raise _unusable(path, fault) from None
-            self._tally.page(digest, path.stat().st_size)
-            self._tally.pages += groups - 1
             name = f"{path.relative_to(self._path) if self._path.is_dir() else path.name} {version_of(path)}"
-            for group in range(groups):
-                yield Portion(f"{name} {group}", partial(self._group, path, group))
+            begin: Callable[[], None] = partial(self._begin, digest, size, told.num_row_groups)
+            for group, rows in enumerate(sizes):
+                for first, most in _slices(rows):
+                    of = f"{name} {group}{f'.{first}' if most < rows else ''}"
+                    read = partial(runs_of, path, group, first, most, self._tally)
+                    yield Partition(of, read, path.absolute(), digest, group, first, most, begin)
+                    begin = _nothing
 
-    def _group(self, path: Path, group: int) -> Iterator[Run]:
-        first, bad, number = "", 0, 0
-        try:
-            for batch in _open(path).iter_batches(batch_size=BATCH, row_groups=[group]):
-                for row in _rows(batch):
-                    number += 1
-                    try:
-                        run = _run(row)
-                    except _Unreadable as why:
-                        bad += 1
-                        self._tally.excluded[str(why)] += 1
-                        first = first or f"{path.name}: row {number} of row group {group + 1} {why}"
-                        continue
-                    self._tally.attached += bool(run.get("attachments"))
-                    yield run
-        except (OSError, pa.ArrowException) as fault:
-            raise _unusable(path, fault) from None
-        if bad:
-            raise SourceError("malformed", f"{first}, and {bad - 1} more; export the data again")
+    def _begin(self, digest: bytes, size: int, groups: int) -> None:
+        self._tally.page(digest, size)
+        self._tally.pages += groups - 1
+
+
+def runs_of(path: Path, group: int, first: int, rows: int, tally: Tally | None = None) -> Iterator[Run]:
+    """Rows of a row group as runs.
+
+    Args:
+        path: of the file.
+        group: from 0.
+        first: the first row of the group, from 0.
+        rows: how many.
+        tally: counts what was left out.
+
+    Raises:
+        SourceError: at once where the file cannot be read, at the end where a row could not.
+    """
+    fault, bad, number = "", 0, first
+    if not rows:
+        return
+    try:
+        for batch in _batches(path, group, first, rows):
+            for row in _rows(batch):
+                number += 1
+                try:
+                    run = _run(row)
+                except _Unreadable as why:
+                    bad += 1
+                    fault = fault or f"{path.name}: row {number} of row group {group + 1} {why}"
+                    if tally is not None:
+                        tally.excluded[str(why)] += 1
+                    continue
+                if tally is not None:
+                    tally.attached += bool(run.get("attachments"))
+                yield run
+    except (OSError, pa.ArrowException) as broken:
+        raise _unusable(path, broken) from None
+    if bad:
+        raise SourceError("malformed", f"{fault}, and {bad - 1} more; export the data again")
+
+
+def _batches(path: Path, group: int, first: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows by batches; those before the first are decoded and left."""
+    at, end = 0, first + rows
+    for batch in _open(path).iter_batches(batch_size=BATCH, row_groups=[group]):
+        skip, at = max(0, first - at), at + batch.num_rows
+        if skip < batch.num_rows:
+            yield batch.slice(skip, batch.num_rows - skip - max(0, at - end))
+        if at >= end:
+            return
+
+
+def _slices(rows: int) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each slice of a row group."""
+    most = max(SLICE, -(-rows // SLICES_MAX))
+    for first in range(0, max(1, rows), most):
+        yield first, min(most, rows - first)
+
+
+def _nothing() -> None:
+    """The file was counted with the partition before."""
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -149,32 +148,27 @@ def short_path():
         yield Path(name)
 
 
-def test_ctrl_c_ends_it_at_once_and_leaves_no_relay(short_path):
-    """Exit 130, and the processes it started are gone."""
+def test_ctrl_c_ends_it_at_once_with_evidence_and_leaves_no_relay(short_path):
+    """Exit 130, the evidence of what was done says that it was ended, and the processes it started are gone."""
     tmp_path = short_path
     env = {k: v for k, v in os.environ.items() if not k.startswith("LANGS")} | {"TMPDIR": str(tmp_path)}
-    command = [
-        sys.executable,
-        "-m",
-        "audit",
-        "rehearse",
-        "--calls",
-        "2",
-        "--minutes",
-        "1",
-        "--endpoint",
-        "http://127.0.0.1:9",
-        "--no-measure",
-    ]
+    options = ["--calls", "3", "--at-once", "2", "--minutes", "1", "--endpoint", "http://127.0.0.1:9", "--no-measure", "--format", "json"]
+    command = [sys.executable, "-m", "audit", "rehearse", *options]
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for line in process.stderr:
-        if "2 calls" in line:
+        if "calls under way" in line:
             break
-    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=40)
-    assert (process.returncode, out) == (130, "")
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130
     assert "Traceback" not in err
+    evidence = json.loads(out)
+    assert evidence["interrupted"]
+    assert any("ended before" in problem for problem in evidence["problems"])
+    assert (evidence["calls"], len(evidence["trace_ids"])) == (2, 2)  # the third had not been placed
+    assert evidence["load"]["at_once"] == 2
+    assert 0 < evidence["load"]["minutes"] < 0.9
+    assert evidence["spans"]["offered"] > 0
     running = subprocess.run(["pgrep", "-f", f"tracing.relay --runtime {tmp_path}"], capture_output=True, check=False)
     assert running.stdout == b""
 

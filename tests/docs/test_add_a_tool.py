@@ -1,4 +1,4 @@
-"""The README's "Add a tool in five minutes", followed to the letter: its files, its commands, its YAML."""
+"""docs/add-a-tool.md, followed to the letter: its files, its commands, its YAML."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from phi_guard.policy import shipped
 
 pytest.importorskip("livekit.agents")
 
-README = Path(__file__).parents[2] / "README.md"
-SECTION = README.read_text("utf-8").partition("## Add a tool in five minutes\n")[2].partition("\n## ")[0]
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "add-a-tool.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 COMMANDS = [line for kind, block in BLOCKS if not kind for line in block.splitlines() if line.startswith(("phi-audit ", "cp "))]
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A project as the README has it: the shipped policies and the new tool."""
+    """A project as the page has it: the shipped policies and the new tool."""
     shutil.copytree(shipped("clinic.yaml").parent, tmp_path / "policies")
     (tmp_path / "my_agent").mkdir()
     (tmp_path / "my_agent" / "__init__.py").touch()
@@ -35,20 +35,20 @@ def project(tmp_path):
 
 @pytest.fixture
 def run(project):
-    """Run one line of the README in the project."""
+    """Run one line of the page in the project."""
 
     def ran(line):
         command = shlex.split(line)
         if command[0] == "phi-audit":
             command[:1] = [sys.executable, "-m", "audit"]
-        environment = {**os.environ, "PYTHONPATH": str(README.parent)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     return ran
 
 
 def paste(path, block):
-    """Put each part of the README's YAML at the end of the section that its comment names, as a person does."""
+    """Put each part of the page's YAML at the end of the section that its comment names, as a person does."""
     lines = path.read_text("utf-8").splitlines()
     for section, part in re.findall(r"^# under (\w+):\n((?:[^#].*\n)+)", block, re.MULTILINE):
         begin = lines.index(f"{section}:")
@@ -59,13 +59,13 @@ def paste(path, block):
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def test_the_section_has_what_this_test_follows():
+def test_the_page_has_what_this_test_follows():
     """One program, one YAML, and the commands of the kit."""
     assert [kind for kind, _ in BLOCKS if kind] == ["python", "yaml"]
     assert [line.split()[2] for line in COMMANDS if line.startswith("phi-audit")] == ["suggest", "lint", "test", "explain", "diff"]
 
 
-def test_the_readme_adds_a_tool(project, run):
+def test_the_page_adds_a_tool(project, run):
     """Each command does what the text says, and in the end the tool is in the policy."""
     path = project / "policies" / "clinic.yaml"
     said = {}
@@ -94,7 +94,7 @@ def test_write_does_what_pasting_does(project, run):
 
 
 def test_the_mistake_shown_is_told_so(project):
-    """The refusal that the README quotes is the loader's own, line breaks aside."""
+    """The refusal that the page quotes is the loader's own, line breaks aside."""
     path = project / "policies" / "clinic.yaml"
     text = path.read_text("utf-8")
     path.write_text(text.replace("phone: {action: redact,", "phone: {action: redcat,"), "utf-8")

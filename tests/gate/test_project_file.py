@@ -50,6 +50,7 @@ endpoint = "https://eu.api.smith.langchain.com"
 
 NOT = "is not what it should be; write"
 NUMBER = f"{NOT} a number above 0, without quotes"
+SHARE = f"{NOT} a number above 0 and up to 1, without quotes"
 TOML = "cannot be read as TOML: a quote or bracket is missing, or a key is there twice; text stands in quotes"
 
 
@@ -137,7 +138,7 @@ def test_the_environment_that_a_command_line_names(arguments, env):
     [
         ("[project]\npolcy = 'x'", "2: project.polcy: there is no such key; did you mean policy?"),
         ("[projct]\n", "1: projct: there is no such section; did you mean project?"),
-        ("policy = 'x'", "1: policy: there is no such section; there are alerts, audit, project, relay, switch, environments"),
+        ("policy = 'x'", "1: policy: there is no such section; there are alerts, audit, project, relay, sampling, switch, environments"),
         ("project = 1", "1: project: is a section: write [project]"),
         ("environments = 1", "1: environments: is no section; write [environments.dev] or [environments.prod]"),
         ("[environments]\nprod = 1", "2: environments.prod: is no section; write [environments.prod]"),
@@ -148,6 +149,16 @@ def test_the_environment_that_a_command_line_names(arguments, env):
             "2: environments.dev.project.env: there is no such key; there are name, policy, pricing, gates, endpoint",
         ),
         ("[relay]\noutbox_max_mb = '512'", f"2: relay.outbox_max_mb: {NUMBER}"),
+        ("[sampling]\nrate = 0", f"2: sampling.rate: {SHARE}"),
+        ("[sampling]\nrate = 1.01", f"2: sampling.rate: {SHARE}"),
+        ("[sampling]\nrate = nan", f"2: sampling.rate: {SHARE}"),
+        ('[sampling]\nrate = "0.2"', f"2: sampling.rate: {SHARE}"),
+        ("[environments.prod.sampling]\nrate = -1", f"2: environments.prod.sampling.rate: {SHARE}"),
+        ("[sampling]\nfrom_calls_per_day = 1.5", f"2: sampling.from_calls_per_day: {NOT} a whole number of 0 or more, without quotes"),
+        (
+            "[sampling]\nkeep_errors = true",
+            "2: sampling.keep_errors: there is no such key; there are rate, keep_slow_ms, from_calls_per_day",
+        ),
         ("[relay]\noutbox_ttl_h = 0", f"2: relay.outbox_ttl_h: {NUMBER}"),
         ("[relay]\noutbox_ttl_h = nan", f"2: relay.outbox_ttl_h: {NUMBER}"),
         ("[relay]\noutbox_ttl_h = true", f"2: relay.outbox_ttl_h: {NUMBER}"),
@@ -174,7 +185,8 @@ def test_the_environment_that_a_command_line_names(arguments, env):
     ],
     ids=[
         "key", "section", "no-section", "section-value", "environments-value", "env-value", "third", "env-third", "env-in-overlay",
-        "quoted", "zero", "nan", "bool", "fraction", "days", "list", "ftp", "newline", "tab", "unquoted",
+        "quoted", "share-zero", "share-above", "share-nan", "share-quoted", "share-in-overlay", "calls-fraction", "sampling-key", "zero",
+        "nan", "bool", "fraction", "days", "list", "ftp", "newline", "tab", "unquoted",
         "twice", "utf-16", "large", "deep",
     ],
 )  # fmt: skip

@@ -16,6 +16,8 @@ from tracing.local.clinic_agent import CallerTurn, ClinicAgent, ScriptedClinicAg
 
 T = TypeVar("T")
 MONDAY = "2026-03-02"
+LONG_MS = 20_000
+"""Longer than any pause of a slow machine."""
 ONE_TURN = ["speech_started", "speech_stopped", "response.created", "response.done", "response.created", "first_audio", "response.done"]
 """The truth of a turn in which the model calls a tool before it speaks."""
 
@@ -246,20 +248,23 @@ def test_a_scripted_tool_without_a_result_asks_the_real_one() -> None:
 
 
 def test_a_failed_response_and_a_cut_in_do_not_hold_the_call() -> None:
-    """A response that fails is over; an answer that is talked over is cut short, not waited for."""
-    script = CallScript(turns=((Fail(),), (Say("A very long answer indeed.", 8000, 50, pace_s=0),), (Say("Yes?", 200, 50),)))
+    """A response that fails is over; an answer that is talked over is cut short, not waited for, whether it was all sent by then or not."""
+    script = CallScript(turns=((Fail(),), (Say("A very long answer indeed.", LONG_MS, 50, pace_s=0),), (Say("Yes?", 200, 50),)))
 
     async def run() -> Any:
         azure = AzureRealtime([script])
         turns = [CallerTurn(300), CallerTurn(300, cut_in_after_ms=200), CallerTurn(300)]
-        outcome = await run_call(ScriptedClinicAgent([]), await azure.start(), turns)
+        outcome = await run_call(ScriptedClinicAgent([]), await azure.start(), turns, turn_limit_s=2 * LONG_MS / 1000)
         await azure.stop()
         return outcome
 
     outcome = play(run())
-    assert outcome.unanswered == 0
-    assert [m.status for m in outcome.truth if m.event == "response.done"] == ["failed", "completed", "completed"]
-    assert outcome.ended_s - outcome.started_s < 8
+    assert (outcome.turns, outcome.unanswered, outcome.barge_ins) == (3, 0, 1)
+    done = [m.status for m in outcome.truth if m.event == "response.done"]
+    assert done in (["failed", "completed", "completed"], ["failed", "cancelled", "completed"])  # how fast the machine sends is no matter
+    heard = next(m.at_s for m in outcome.truth if m.event == "first_audio")
+    cut_in = next(m.at_s for m in outcome.truth if m.event == "speech_started" and m.at_s > heard)
+    assert cut_in - heard < LONG_MS / 1000
 
 
 def test_a_lost_connection_is_taken_up_again_where_the_script_stood() -> None:

@@ -164,12 +164,14 @@ class ScriptedTool:
         result: what it returns, as JSON knows it. None: see `ScriptedClinicAgent`.
         raises: what it raises instead, such as ``LookupError: no such slot``.
         takes_ms: how long it takes first.
+        hands_over_to: the agent that it gives the call to instead, who then greets the caller.
     """
 
     name: str
     result: object = None
     raises: str | None = None
     takes_ms: int = 0
+    hands_over_to: str = ""
 
 
 class ScriptedClinicAgent(Agent):
@@ -177,21 +179,38 @@ class ScriptedClinicAgent(Agent):
 
     Every tool name of the script becomes a tool that accepts any arguments. Calls of one name take that name's entries in order;
     the last entry serves any further call. An entry with neither result nor error goes to the clinic's real tool of that name, and
-    is answered with an empty object if there is none.
+    is answered with an empty object if there is none. An agent that the call is handed to goes on in the same script, with the same
+    tools and what was said so far.
 
     Args:
         script: the calls of tools, in order.
         booking: the clinic's book for the real tools; a new one in memory if not given.
         greets: whether the agent speaks first.
+        name: the agent's id in the session's events.
+        after: the agent that hands over to this one, whose script goes on; `script` is then left out.
     """
 
-    def __init__(self, script: Iterable[ScriptedTool], *, booking: BookingSystem | None = None, greets: bool = False) -> None:
+    def __init__(
+        self,
+        script: Iterable[ScriptedTool] = (),
+        *,
+        booking: BookingSystem | None = None,
+        greets: bool = False,
+        name: str = "front_desk",
+        after: ScriptedClinicAgent | None = None,
+    ) -> None:
         self._greets = greets
-        self._clinic = {tool.info.name: tool for tool in ClinicAgent(booking).tools if isinstance(tool, FunctionTool)}
-        self._queues: defaultdict[str, deque[ScriptedTool]] = defaultdict(deque)
-        for entry in script:
-            self._queues[entry.name].append(entry)
-        super().__init__(instructions=INSTRUCTIONS, tools=[self._tool(name) for name in self._queues])
+        self._clinic: Mapping[str, FunctionTool[..., Any]]
+        self._queues: defaultdict[str, deque[ScriptedTool]]
+        if after is not None:
+            self._clinic, self._queues = after._clinic, after._queues
+        else:
+            self._clinic = {tool.info.name: tool for tool in ClinicAgent(booking).tools if isinstance(tool, FunctionTool)}
+            self._queues = defaultdict(deque)
+            for entry in script:
+                self._queues[entry.name].append(entry)
+        said = after.chat_ctx if after is not None else None
+        super().__init__(instructions=INSTRUCTIONS, id=name, tools=[self._tool(tool) for tool in self._queues], chat_ctx=said)
 
     async def on_enter(self) -> None:
         if self._greets:
@@ -211,6 +230,8 @@ class ScriptedClinicAgent(Agent):
         await asyncio.sleep(entry.takes_ms / 1000)
         if entry.raises is not None:
             raise scripted_error(entry.raises)
+        if entry.hands_over_to:
+            return ScriptedClinicAgent(name=entry.hands_over_to, greets=True, after=self)
         if entry.result is not None:
             return entry.result
         real = self._clinic.get(entry.name)

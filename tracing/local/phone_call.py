@@ -52,16 +52,20 @@ _SERVER_TURNS: Final = TurnHandlingOptions(turn_detection=None, interruption=Int
 
 @dataclass(frozen=True, slots=True)
 class CallerTurn:
-    """The caller speaks, then listens.
+    """The caller is silent, speaks, then listens.
 
     Args:
-        speech_ms: how long the caller speaks.
+        speech_ms: how long the caller speaks; 0 for a caller who stays silent, whom nobody answers.
         cut_in_after_ms: None waits for the end of the answer; a number starts the next turn that long after the answer is first
             heard, which interrupts it.
+        silent_ms: how long the caller says nothing first.
+        handed_over: the answer comes from the agent that the one who was asked gives the call to.
     """
 
     speech_ms: int
     cut_in_after_ms: int | None = None
+    silent_ms: int = 0
+    handed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,14 @@ class CallOutcome:
     Args:
         started_s: `time.monotonic` when the call was placed.
         ended_s: `time.monotonic` when everything was closed.
-        turns: how many of the caller's turns were spoken.
+        turns: how many of the caller's turns were spoken; one of silence is none.
         unanswered: how many of them the agent did not finish answering, for the time limit or because it hung up.
         exceptions: class names of what the session reported as errors, recoverable ones too, in order. Never a message: it may quote
             the caller.
         events: how often each came: the model's events as ``server:<type>``, and the session's by name.
         truth: what the stand-in did and when, by its own clock; empty if the other side tells no truth.
+        barge_ins: answers that the caller heard the beginning of and cut short.
+        hand_offs: how often an agent gave the call to another.
     """
 
     started_s: float
@@ -86,6 +92,8 @@ class CallOutcome:
     exceptions: tuple[str, ...]
     events: Mapping[str, int]
     truth: tuple[Moment, ...]
+    barge_ins: int = 0
+    hand_offs: int = 0
 
 
 class _HungUp(Exception):
@@ -99,6 +107,8 @@ class _Ear:
         self.counts: Counter[str] = Counter()
         self.session_ids: list[str] = []
         self.exceptions: list[str] = []
+        self.barge_ins = self.hand_offs = 0
+        self._responses_before_hand_off = 0
         self._responses_before_turn = 0
         self._open: set[str] = set()  # responses announced and not done
         self._calls = 0  # tool calls the model made and the session has not yet worked off
@@ -146,6 +156,14 @@ class _Ear:
             self._owed += event.has_tool_reply
         elif name == "error":
             self.exceptions.append(type(getattr(event.error, "error", event.error)).__name__)
+        elif name == "conversation_item_added" and event.item.type == "agent_handoff" and event.item.old_agent_id is not None:
+            self.hand_offs += 1
+            self._responses_before_hand_off = self.counts["server:response.created"]
+        self.stir()
+
+    def hear_sound_end(self, event: Any) -> None:
+        """An answer is no longer heard; it was talked over, or came to its end."""
+        self.barge_ins += bool(event.interrupted)
         self.stir()
 
     def _forget(self) -> None:
@@ -169,6 +187,11 @@ class _Ear:
         """Whether a response came since the caller's last turn."""
         return self.counts["server:response.created"] > self._responses_before_turn
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether a response came since the last hand-off: the next agent speaks."""
+        return self.counts["server:response.created"] > self._responses_before_hand_off
+
 
 async def run_call(
     agent: Agent,
@@ -182,6 +205,7 @@ async def run_call(
     dialect: Literal["beta", "ga"] = "ga",
     api_key: str = "stand-in",
     turn_limit_s: float = 15.0,
+    on_turn: Callable[[], object] | None = None,
 ) -> CallOutcome:
     """Play one call and close everything it opened.
 
@@ -196,10 +220,12 @@ async def run_call(
         dialect: which of Azure's two URLs to use; ``beta`` is the one with a dated API version, which the client calls deprecated.
         api_key: presented to Azure; a script of the same `key` is then this call's own.
         turn_limit_s: seconds to wait for the agent to finish before the caller goes on.
+        on_turn: called after each turn of the caller's that was answered.
     """
     started_s = time.monotonic()
     ear, mic, speaker = _Ear(), Mic(), Speaker()
     speaker.on("playback_started", ear.stir)
+    speaker.on("playback_finished", ear.hear_sound_end)
     version: dict[str, Any] = {"api_version": BETA_API_VERSION} if dialect == "beta" else {}
     model = openai.realtime.RealtimeModel.with_azure(azure_deployment=deployment, azure_endpoint=azure_url, api_key=api_key, **version)
     _listen_to_model(model, ear)
@@ -214,17 +240,26 @@ async def run_call(
         await session.start(agent, **(start_options if start_options is not None else {"record": False, "session_host": False}))
         await _within(turn_limit_s, _calm(session, ear))
         for turn in caller_turns:
+            await _say_nothing(turn.silent_ms, ear)
+            if not turn.speech_ms:
+                continue
             spoken += 1
-            answered += await _within(turn_limit_s + turn.speech_ms / 1000, _converse(turn, session, ear, mic, speaker))
+            if await _within(turn_limit_s + turn.speech_ms / 1000, _converse(turn, session, ear, mic, speaker)):
+                answered += 1
+                if on_turn is not None:
+                    on_turn()
     except _HungUp:
         pass  # nobody is left to talk to; the outcome tells
     finally:
+        speaker.off("playback_finished", ear.hear_sound_end)  # hanging up cuts short what is heard, and is no barge-in
         # A session that cannot close must not keep the caller on the line for ever.
         await _within(_HANG_UP_S, session.aclose())
         await model.aclose()
     truth = [moment for session_id in ear.session_ids for moment in await _ask_truth(azure_url, session_id)]
     counts = MappingProxyType(dict(ear.counts))
-    return CallOutcome(started_s, time.monotonic(), spoken, spoken - answered, tuple(ear.exceptions), counts, tuple(truth))
+    return CallOutcome(
+        started_s, time.monotonic(), spoken, spoken - answered, tuple(ear.exceptions), counts, tuple(truth), ear.barge_ins, ear.hand_offs
+    )
 
 
 class _Line(rtc.Room):
@@ -269,10 +304,18 @@ def job_context(*, room_name: str = "", identity: str = "", attributes: Mapping[
             ctx._tempdir.cleanup()
 
 
+async def _say_nothing(ms: int, ear: _Ear) -> None:
+    """Be silent for so long, unless the agent hangs up."""
+    if ms:
+        await _within(ms / 1000, ear.until(lambda: False))
+
+
 async def _converse(turn: CallerTurn, session: AgentSession[Any], ear: _Ear, mic: Mic, speaker: Speaker) -> None:
-    turns_heard = ear.turns_heard
+    turns_heard, hand_offs = ear.turns_heard, ear.hand_offs
     mic.talk(turn.speech_ms)
     await ear.until(lambda: ear.turns_heard > turns_heard and ear.answering)
+    if turn.handed_over:
+        await ear.until(lambda: ear.hand_offs > hand_offs and ear.taken_over)
     if turn.cut_in_after_ms is None:
         await _calm(session, ear)
     else:

@@ -115,6 +115,7 @@ def _serve(settings: Settings, held: Callable[[], bool]) -> None:
         return
     switch = open_switch(settings.switch)
     _follow(outbox, switch)
+    _let_go(outbox, settings)
     shipper = Shipper(path, gate, LangSmithSink(settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), LastLook(listed)), switch)
     intake = Intake(
         outbox=outbox,
@@ -127,6 +128,7 @@ def _serve(settings: Settings, held: Callable[[], bool]) -> None:
         state=lambda: shipper.state,
         fault=fault,
         trip=Tripwire(switch, Alerts(path.parent)),
+        sampling=settings.sampling,
     )
     shipper.start()
     attendance = Attendance(switch, read_worker_id(settings.state), gate.digest, path, lambda: shipper.quiet)
@@ -194,6 +196,13 @@ def _follow(outbox: Outbox, switch: Switch) -> None:
     """What waits from before is looked at before anything new is taken; where that fails, the shipper tries again before it sends."""
     with suppress(sqlite3.Error):
         outbox.follow(switch.state())
+
+
+def _let_go(outbox: Outbox, settings: Settings) -> None:
+    """What was held by a relay that sampled is sent where this one does not; where that fails, each call is after two hours."""
+    if settings.sampling.rate >= 1:
+        with suppress(sqlite3.Error), outbox.writing():
+            outbox.keep_old(float("inf"))
 
 
 def _open_gate(settings: Settings) -> tuple[Gate, str, frozenset[str]]:

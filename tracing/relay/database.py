@@ -60,6 +60,14 @@ CREATE TABLE redactions (call TEXT NOT NULL, field TEXT NOT NULL, n INTEGER NOT 
 _SCHEMA_SINCE: Final = """
 CREATE TABLE IF NOT EXISTS quarantines (upto INTEGER PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS met (seq INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS draws (
+    call TEXT PRIMARY KEY, state TEXT NOT NULL, rate REAL NOT NULL, age_s REAL NOT NULL, hour TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS draws_held ON draws (call) WHERE state = 'held';
+CREATE TABLE IF NOT EXISTS draw_hours (
+    hour TEXT PRIMARY KEY, begun INTEGER NOT NULL DEFAULT 0, drawn INTEGER NOT NULL DEFAULT 0, out INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS draw_marks (hour INTEGER PRIMARY KEY, n INTEGER NOT NULL);
 """
 """Tables that came later and leave the others as they were; files from before get them when they are opened."""
 
@@ -138,8 +146,9 @@ class Database:
 
     @staticmethod
     def _lacks_some(db: sqlite3.Connection) -> bool:
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('quarantines', 'met')").fetchone()
-        return bool(tables < 2)
+        young = ("quarantines", "met", "draws", "draw_hours", "draw_marks")
+        asked = f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(young))})"  # noqa: S608  # closed text
+        return bool(db.execute(asked, young).fetchone()[0] < len(young))
 
     def remember_clock(self) -> None:
         """Write down what the clock shows."""

@@ -35,6 +35,7 @@ from tracing.relay.messages import Answer, Ask, Overrun
 from tracing.relay.order import Order
 from tracing.relay.outbox import QUOTA, Outbox
 from tracing.relay.presence import LOST_S
+from tracing.relay.sampling import Sampler, Sampling
 from tracing.relay.span import cost_of, is_billed, op_of, payload_of, tokens_of
 from tracing.relay.trip import Tripwire
 
@@ -74,6 +75,7 @@ class Intake:
         state: tells what the shipper does.
         fault: why the gate withholds everything since the relay began; empty when it does not.
         trip: told what must turn the switch off.
+        sampling: which calls are sent.
     """
 
     outbox: Outbox
@@ -86,6 +88,7 @@ class Intake:
     state: Callable[[], str] = lambda: "idle"
     fault: str = ""
     trip: Tripwire | None = None
+    sampling: Sampling = field(default_factory=Sampling)
     refused: int = 0
     _held: dict[str, float] = field(default_factory=dict)
     _heard: dict[str, str] = field(default_factory=dict)
@@ -93,6 +96,10 @@ class Intake:
     _more_to_come: bool = False
     _room: bool = True
     _room_for_new: bool = True
+    _sampler: Sampler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sampler = Sampler(self.outbox, self.sampling, self.env, self.here)
 
     def take(self, data: bytes) -> bytes | None:
         """Store one batch.
@@ -213,7 +220,7 @@ class Intake:
             return None
 
     def _store(self, record: AnyRecord, sender: str, outcome: Outcome | None = None) -> bool:
-        """Store a record, or why it is not sent; False where its call's consent is not known yet, and the record must come again."""
+        """Store a record, or why it is not sent; False where something of its call must come first, and the record must come again."""
         op = op_of(record)
         if self.outbox.holds(record.id, op):
             return True  # sent again because our acknowledgement was lost
@@ -224,8 +231,13 @@ class Intake:
             self._after(record)
             return True
         may_tell = isinstance(record, _ABOVE_CONSENT) or self._may_tell(record, sender)
-        if may_tell is None:
+        admitted = None if may_tell is None else self._sampler.admit(record, more_to_come=self._more_to_come)
+        if admitted is None:
             return False
+        if not admitted:
+            self.outbox.store_sampled(record.id, op, record.call)
+            self._after(record)
+            return True
         if isinstance(record, CallOpened):
             self.outbox.open_call(record.call, sender, _encode(_shaped(record)))
         elif isinstance(record, AgentTurn) and is_billed(record):
@@ -320,6 +332,8 @@ class Intake:
             usd_so_far, unknown = self.outbox.cost(record.call)
             facts |= ({"cost_usd": usd_so_far} if usd_so_far or not unknown else {}) | ({"cost_unknown": True} if unknown else {})
             facts |= self._counts(record.call, record.offered)
+            if self.sampling.rate < 1:
+                facts["sampling_rate"] = self.outbox.rate_of(record.call)
         elif isinstance(record, CallEnded):
             facts |= self._counts(record.call, record.offered)
         elif isinstance(record, GuardrailClosed):

@@ -1,4 +1,7 @@
-"""The ledger: where every operation is. ``offered = delivered + pending + withheld + quarantined + sum(dropped)``, exactly, at any time."""
+"""The ledger: where every operation is.
+
+``offered = delivered + pending + withheld + quarantined + sampled + sum(dropped)``, exactly, at any time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tracing.relay.outbox import DELIVERED, LOST, PENDING, QUARANTINED, Outbox
+from tracing.relay.outbox import DELIVERED, LOST, PENDING, QUARANTINED, SAMPLED, Outbox
 
 SILENT_S: Final = 15.0
 """A recorder that has something to send speaks at least every five seconds: after three times as long, what it still had is lost."""
@@ -20,6 +23,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         delivered: taken by the sink with their content.
         withheld: taken by the sink as a bare skeleton.
         pending: in an agent's memory, on the socket or in the outbox.
+        sampled: not sent and never will be, because their calls had nothing to remark and were not drawn. No loss, and not ``dropped``.
         quarantined: in the outbox since before the switch went off; sent only if a person releases it.
         dropped: not sent and never will be, by reason. ``agent_lost`` is what a silent agent had not handed over; if it speaks again, it
             is pending again. ``outbox_lost`` is what a damaged outbox no longer gives: a row that waited in it, or, where not even its
@@ -32,12 +36,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     withheld: int = 0
     pending: int = 0
     quarantined: int = 0
+    sampled: int = 0
     dropped: dict[str, int] = {}
 
     @property
     def adds_up(self) -> bool:
         """Whether the law above holds and no count is below zero."""
-        counts = (self.delivered, self.withheld, self.pending, self.quarantined, *self.dropped.values())
+        counts = (self.delivered, self.withheld, self.pending, self.quarantined, self.sampled, *self.dropped.values())
         return min(counts) >= 0 and self.offered == sum(counts)
 
 
@@ -54,7 +59,7 @@ def read_ledger(outbox: Outbox, made_here: str, call: str | None = None) -> Ledg
 
 
 def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
-    delivered = withheld = quarantined = stored = 0
+    delivered = withheld = quarantined = sampled = stored = 0
     dropped: dict[str, int] = {}
     for state, reason, why, n in outbox.counts(call):
         stored += n
@@ -62,6 +67,8 @@ def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
             delivered, withheld = (delivered, withheld + n) if why else (delivered + n, withheld)
         elif state == QUARANTINED:
             quarantined += n
+        elif state == SAMPLED:
+            sampled += n
         elif state != PENDING:
             dropped[reason] = dropped.get(reason, 0) + n
     offered = stored
@@ -76,5 +83,5 @@ def _read(outbox: Outbox, made_here: str, call: str | None) -> Ledger:
                 for reason, n in lost.items():
                     if n:
                         dropped[reason] = dropped.get(reason, 0) + n
-    pending = offered - delivered - withheld - quarantined - sum(dropped.values())
-    return Ledger(offered=offered, delivered=delivered, withheld=withheld, pending=pending, quarantined=quarantined, dropped=dropped)
+    told = {"delivered": delivered, "withheld": withheld, "quarantined": quarantined, "sampled": sampled}
+    return Ledger(offered=offered, pending=offered - sum(told.values()) - sum(dropped.values()), dropped=dropped, **told)

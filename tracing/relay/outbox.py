@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +20,32 @@ import msgspec
 
 from tracing.relay.clock import Hands
 from tracing.relay.database import Database, OutboxUnusable
-from tracing.relay.quarantine import STEP, Quarantine
-from tracing.relay.salvage import DROPPED, LOST, PENDING, QUARANTINED
+from tracing.relay.draws import NOT_HELD, OUT
+from tracing.relay.quarantine import STEP
+from tracing.relay.salvage import DROPPED, LOST, PENDING, QUARANTINED, SAMPLED
+from tracing.relay.senders import SENDERS_H, Sender, Senders
 
 if TYPE_CHECKING:
     from phi_guard.model import Cleared
 
-__all__ = ["DELIVERED", "DROPPED", "LOST", "PENDING", "QUARANTINED", "Limits", "Outbox", "OutboxUnusable", "Row", "Sender"]
+__all__ = [
+    "DELIVERED",
+    "DROPPED",
+    "LOST",
+    "PENDING",
+    "QUARANTINED",
+    "SAMPLED",
+    "SENDERS_H",
+    "Limits",
+    "Outbox",
+    "OutboxUnusable",
+    "Row",
+    "Sender",
+]
 
 DELIVERED: Final = "delivered"
 TTL: Final = "ttl"
 QUOTA: Final = "quota"
-SENDERS_H: Final = 24
-"""After so many hours of service without a word from it, a recorder is no longer told apart from the others that are gone."""
 _RESERVE: Final = 1.1
 """How far the calls that had begun may go beyond the quota, so that a trace is not torn."""
 
@@ -65,32 +78,7 @@ class Row:
     seal: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """A recorder as the outbox knows it.
-
-    Args:
-        offered: operations it says it was offered.
-        arrived: those of them that were stored, whatever became of them.
-        dropped: those it says it dropped, by reason.
-        lost: those a relay had acknowledged to it, and this outbox never saw: they were in one that was damaged.
-        silent_s: seconds since it was heard, or since this relay began if that is less.
-    """
-
-    sender: str
-    offered: int
-    arrived: int
-    dropped: dict[str, int]
-    lost: int
-    silent_s: float
-
-    @property
-    def missing(self) -> int:
-        """What is still with it, or under way."""
-        return self.offered - self.arrived - self.lost - sum(self.dropped.values())
-
-
-class Outbox(Quarantine):
+class Outbox(Senders):
     """One SQLite file. Each thread opens its own `Outbox` on it; one that is damaged is replaced under all of them.
 
     Args:
@@ -105,7 +93,6 @@ class Outbox(Quarantine):
 
     def __init__(self, path: Path, limits: Limits | None = None, *, hands: Hands | None = None, check: bool = False) -> None:
         super().__init__(Database(path, hands or Hands(), check=check))
-        self._from = 0
         self._limits = limits
         if limits is not None:
             with self.writing():
@@ -165,6 +152,8 @@ class Outbox(Quarantine):
             self._count(PENDING, "", withheld, 1, day="")
             self._arrived()
             self._touch(call)
+            if withheld:
+                self.keep(call)
 
     def store_dropped(self, span: str, op: str, call: str, reason: str) -> None:
         """Count an operation that will not be sent; nothing of it is kept but its mark."""
@@ -174,8 +163,25 @@ class Outbox(Quarantine):
             if call:
                 self._touch(call)
                 self._count_in(call, DROPPED, reason, "", 1)
+                self.keep(call)
             if span == call and op == "create":
                 self._db.execute("UPDATE calls SET dark = ? WHERE call = ?", (reason, call))
+
+    def store_sampled(self, span: str, op: str, call: str) -> None:
+        """Count an operation of a call that was not drawn; nothing of it is kept but its mark."""
+        if self._marked(span, op, self._from):
+            self._count(SAMPLED, "", "", 1)
+            self._count_marks(1)
+            self._arrived()
+            self._touch(call)
+            self._count_in(call, SAMPLED, "", "", 1)
+
+    def let_go(self, call: str) -> None:
+        """A call that was held and was not drawn: what waits of it is not sent. In the transaction that is under way."""
+        seqs = [seq for (seq,) in self._db.execute("SELECT seq FROM ops WHERE call = ?", (call,)).fetchall()]
+        self._settle(seqs, SAMPLED, "")
+        self._count_marks(len(seqs))
+        self._note_draw(call, OUT, 0.0)
 
     def waiting(self, call: str) -> list[tuple[int, str, str, bytes]]:
         """``(seq, kind, name, body)`` of what waits of a call with its content."""
@@ -185,6 +191,8 @@ class Outbox(Quarantine):
     def withhold(self, seq: int, skeleton: Cleared, reason: str) -> None:
         """Put a skeleton in the place of what waits."""
         facts = (skeleton.kind, skeleton.name, skeleton.body, skeleton.policy, skeleton.seal, reason, seq)
+        for (call,) in self._db.execute("SELECT call FROM ops WHERE seq = ?", (seq,)).fetchall():
+            self.keep(call)
         done = self._db.execute(
             "UPDATE ops SET kind = ?, name = ?, body = ?, policy = ?, seal = ?, withheld = ? WHERE seq = ? AND withheld = ''", facts
         )
@@ -193,7 +201,9 @@ class Outbox(Quarantine):
         self._count(state, why, reason, done.rowcount, day="")
 
     def pending(self, limit: int) -> list[Row]:
-        """The oldest operations not yet delivered, in the order they were stored; none quarantined, none of a call that waited too long.
+        """The oldest operations that may be sent, in the order they were stored.
+
+        None is quarantined, none of a call that waited too long, and none of one that is held until it is known whether it is sent.
 
         Calls that did are dropped here, and not by the thread that stores: whoever asks has none of them in hand.
         """
@@ -201,12 +211,15 @@ class Outbox(Quarantine):
             oldest = self._base.clock.age_s - self.limits.ttl_s
             with suppress(sqlite3.OperationalError):  # a full disk, say: they are not sent at least
                 self.expire(oldest)
-            rows = self._db.execute(
-                "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE age_s >= ?"
-                " AND seq > (SELECT coalesce(max(upto), 0) FROM quarantines) ORDER BY seq LIMIT ?",
-                (oldest, limit),
+            passed, last = self.passed()
+            found = self._db.execute(
+                "SELECT seq, span, kind, name, body, policy, seal FROM ops WHERE age_s >= ? AND seq > ?"  # noqa: S608  # ours
+                f" AND seq > (SELECT coalesce(max(upto), 0) FROM quarantines) AND {NOT_HELD} ORDER BY seq LIMIT ?",
+                (oldest, passed, limit),
             )
-            return [Row(*row) for row in rows]
+            rows = [Row(*row) for row in found]
+            self.passed_to(rows[0].seq - 1 if rows else last)
+            return rows
 
     def expire(self, oldest: float) -> None:
         """Drop, whole, every call of which something has waited since before ``oldest``: no root goes before what hangs below it."""
@@ -251,6 +264,8 @@ class Outbox(Quarantine):
             self._count(state, reason, withheld, n)
             self._touch(call)
             self._count_in(call, state, reason, withheld, n)
+            if state == DROPPED:
+                self.keep(call)
 
     def _marked(self, span: str, op: str, sender: int) -> bool:
         """Leave a mark by which a settled operation is known again; whether there was none yet."""
@@ -268,9 +283,6 @@ class Outbox(Quarantine):
             "INSERT INTO call_totals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n",
             (call, state, reason, withheld, n),
         )
-
-    def _arrived(self) -> None:
-        self._db.execute("UPDATE senders SET arrived = arrived + 1 WHERE id = ?", (self._from,))
 
     def counts(self, call: str | None = None) -> list[tuple[str, str, str, int]]:
         """``(state, reason, withheld, n)`` over all operations, or over one call's."""
@@ -301,73 +313,6 @@ class Outbox(Quarantine):
         ).fetchone()
         return bool((pages - free) * size < limits.bytes * more and ops < limits.ops * more)
 
-    # -- senders -------------------------------------------------------------------------------------------------------------------
-
-    def heard(self, sender: str, offered: int, dropped: Mapping[str, int], acked: int | None = None) -> None:
-        """What a recorder says of itself; its counts only grow. What is stored from now on, until another is heard, is its.
-
-        Args:
-            sender: the recorder's random id.
-            offered: operations it was offered since it began.
-            dropped: of these, what it dropped, by reason.
-            acked: of these, what a relay has acknowledged; None from a recorder that does not tell. Where that is more than has arrived
-                here, the rest was in an outbox that is no more.
-        """
-        row = self._db.execute("SELECT id, arrived, before, dropped_before FROM senders WHERE sender = ?", (sender,)).fetchone()
-        if row is None:
-            # An outbox older than its memory of senders had counted this one's before it was forgotten; a younger one never saw them.
-            forgotten = bool(acked) and self.hour > SENDERS_H
-            before, past = (acked or 0, dict(dropped)) if forgotten else (0, {})
-            new = "INSERT INTO senders (sender, before, dropped_before) VALUES (?, ?, ?) RETURNING id"
-            row = (self._db.execute(new, (sender, before, _json(past))).fetchone()[0], 0, before, _json(past))
-        self._from, arrived, before, text = row
-        past = msgspec.json.decode(text, type=dict[str, int]) if text != "{}" else {}
-        told = {reason: n - past.get(reason, 0) for reason, n in dropped.items() if n > past.get(reason, 0)}
-        self._db.execute(
-            "UPDATE senders SET dropped = CASE WHEN ?1 >= offered THEN ?2 ELSE dropped END, offered = max(offered, ?1),"
-            " lost = max(lost, ?3), hour = ?4 WHERE id = ?5",
-            (offered - before - sum(past.values()), _json(told), (acked or 0) - before - arrived, self.hour, self._from),
-        )
-
-    def offer_here(self, sender: str, n: int) -> None:
-        """Count operations the relay itself makes; what is stored from now on, until another is heard, is its."""
-        (self._from,) = self._db.execute(
-            "INSERT INTO senders (sender, offered, hour) VALUES (?, ?, ?) ON CONFLICT (sender) DO UPDATE SET"
-            " offered = offered + excluded.offered, hour = excluded.hour RETURNING id",
-            (sender, n, self.hour),
-        ).fetchone()
-
-    def senders(self) -> list[Sender]:
-        """All recorders that are remembered; under an empty name, the sum of those that are not."""
-        with self._base.reading():
-            return self._senders("")
-
-    def unsettled_senders(self) -> list[Sender]:
-        """Those of which something is missing, or was dropped or lost."""
-        with self._base.reading():
-            return self._senders("WHERE offered != arrived OR lost != 0 OR dropped != '{}'")
-
-    def offered(self) -> int:
-        """What all recorders say they were offered."""
-        with self._base.reading():
-            return int(self._db.execute("SELECT coalesce(sum(offered), 0) FROM senders").fetchone()[0])
-
-    def missing(self, sender: str) -> int:
-        """What is still with a recorder, or under way."""
-        return sum(found.missing for found in self._senders("WHERE sender = ?", sender))
-
-    def _senders(self, where: str, *args: str) -> list[Sender]:
-        now = time.monotonic()
-        rows = self._db.execute(f"SELECT sender, offered, arrived, dropped, lost FROM senders {where}", args).fetchall()  # noqa: S608  # closed text
-        return [
-            Sender(sender, offered, arrived, msgspec.json.decode(dropped), lost, self.presence.silent_s(sender, now))
-            for sender, offered, arrived, dropped, lost in rows
-        ]
-
 
 def _mark(span: str, op: str) -> bytes:
     return hashlib.blake2b(f"{op} {span}".encode(), digest_size=16).digest()
-
-
-def _json(counts: Mapping[str, int]) -> str:
-    return msgspec.json.encode(counts).decode()

@@ -21,6 +21,8 @@ FORGOTTEN: Final = ""
 IN_HAND_S: Final = 600.0
 """The shipper drops what has waited too long whenever it asks for more; where it does not ask, switched off, say, we do so, later: no
 posting takes so long, and what it has in hand must not be counted twice."""
+HELD_S: Final = 2 * 3600.0
+"""A call that is longer is sent, drawn or not: no more than so much of it is held back."""
 PAGES: Final = 2_000
 """Free pages given back to the disk at a time."""
 
@@ -38,15 +40,17 @@ def tidy(outbox: Outbox, made_here: str) -> None:
     base, hour = outbox.base, outbox.hour
     outbox.expire(base.clock.age_s - outbox.limits.ttl_s - IN_HAND_S)
     with outbox.writing():
+        outbox.keep_old(base.clock.age_s - min(HELD_S, outbox.limits.ttl_s / 2))
         db = base.db
         row = db.execute("SELECT value FROM meta WHERE key = 'tidied'").fetchone()
         if row is None or int(row[0]) != hour:
             db.execute("DELETE FROM settled WHERE hour < ?", (hour - MARKS_H,))
             past = "SELECT call FROM calls WHERE hour < ? AND opening IS NULL AND call NOT IN (SELECT call FROM ops)"
             calls = [(call,) for (call,) in db.execute(past, (hour - CALLS_H,))]
-            for table in ("call_totals", "redactions", "calls"):
+            for table in ("call_totals", "redactions", "draws", "calls"):
                 db.executemany(f"DELETE FROM {table} WHERE call = ?", calls)  # noqa: S608  # closed text
             _sum_up(db, made_here, hour)
+            outbox.forget_hours(hour - MARKS_H)
             db.execute("DELETE FROM met WHERE seq NOT IN (SELECT seq FROM ops)")
             db.execute("DELETE FROM quarantines WHERE upto < (SELECT coalesce(min(seq), 0) FROM ops)")
             db.execute("INSERT OR REPLACE INTO meta VALUES ('tidied', ?)", (str(hour),))

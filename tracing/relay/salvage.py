@@ -10,13 +10,18 @@ from typing import Final
 PENDING: Final = "pending"
 QUARANTINED: Final = "quarantined"
 DROPPED: Final = "dropped"
+SAMPLED: Final = "sampled"
+"""Not sent because its call was not drawn."""
 MET: Final = "last_look"
 """Why an operation is quarantined that the last look itself met."""
 LOST: Final = "outbox_lost"
 """Why an operation is dropped that a relay had taken and a damaged outbox no longer gives."""
 
-_COUNTS: Final = ("meta", "senders", "totals", "settled", "calls", "call_totals", "redactions", "quarantines", "met")
-_YOUNG: Final = ("quarantines", "met")
+_COUNTS: Final = (
+    "meta", "senders", "totals", "settled", "calls", "call_totals", "redactions", "quarantines", "met",
+    "draws", "draw_hours", "draw_marks",
+)  # fmt: skip
+_YOUNG: Final = ("quarantines", "met", "draws", "draw_hours", "draw_marks")
 """Tables that an outbox of an earlier release does not have."""
 
 

@@ -127,7 +127,7 @@ def _mark(settings: Settings, salt: str) -> str:
     mark = hashlib.blake2b(key=salt.encode()[:64], digest_size=16)
     files = [Path(settings.policy or shipped("clinic.yaml")), Path(settings.pricing or shipped("pricing.yaml"))]
     facts = [settings.env, settings.project, settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), _version()]
-    facts += [str(fact) for fact in (settings.switch, settings.state, settings.outbox_max_bytes, settings.outbox_ttl_s)]
+    facts += [str(fact) for fact in (settings.switch, settings.state, settings.outbox_max_bytes, settings.outbox_ttl_s, settings.sampling)]
     for fact in [*(_content(file) for file in files), *(fact.encode() for fact in facts)]:
         mark.update(len(fact).to_bytes(8) + fact)
     return mark.hexdigest()

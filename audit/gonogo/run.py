@@ -1,0 +1,264 @@
+"""The steps of a go/no-go review, each left out where what an earlier run left still fits: policy, rehearsal, alerts, scan."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from audit.crosscheck import OUTBOX
+from audit.evidence import Given, load_evidence
+from audit.gates import GO_LIVE, Gate, load_gates
+from audit.gonogo.asked import ALERTS_WEEK
+from audit.gonogo.record import Record, Step, digest, file_digest, now, write_whole
+from phi_guard.policy import load_policy, shipped
+
+if TYPE_CHECKING:
+    from audit.assessment import Assessment
+    from audit.custody import Custody
+    from audit.report import Report
+    from phi_guard.policy.compiled import Policy
+
+REHEARSAL: Final = "rehearsal.json"
+ALERTS: Final = "alerts.json"
+SCAN: Final = "scan.json"
+ACCOUNT: Final = "account"
+TRACES: Final = "traces.sqlite3"
+LOCAL_KEY: Final = "local"
+PAGES: Final = ("html", "md")
+"""Formats that are left beside the report's JSON."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the steps came to.
+
+    Args:
+        report: as it was scanned; it bears neither review nor signature.
+        steps: in order.
+        interrupted: whether the scan was.
+        fresh: whether the report was made now, and not by an earlier run.
+    """
+
+    report: Report
+    steps: tuple[Step, ...]
+    interrupted: bool = False
+    fresh: bool = True
+
+
+def hold(record: Record, say: Say, api_key: str = "") -> Held:
+    """Run what is to be run.
+
+    Args:
+        record: of the directory, with what was asked.
+        say: told what is going on.
+        api_key: LangSmith's; any will do for a store of our own.
+
+    Raises:
+        PolicyError: the policy cannot be used, or an example of its own does not come out as written.
+        GatesError: the gates cannot be used. Likewise EvidenceError, RulesError, ScriptError and SourceError for what they are of.
+        RecordError: something cannot be written.
+        KeyboardInterrupt: Ctrl-C in the rehearsal; what was done before is kept.
+    """
+    return _Review(record, say, api_key).hold()
+
+
+@dataclass(frozen=True, slots=True)
+class _Did:
+    """The files a step left, what came of it in words, and whether it came to its end."""
+
+    files: tuple[str, ...]
+    said: str
+    whole: bool = True
+
+
+class _Review:
+    def __init__(self, record: Record, say: Say, api_key: str) -> None:
+        self._record, self._say, self._key = record, say, api_key
+        self._asked, self._where = record.asked, record.directory
+        self._done: list[Step] = []
+        self._policy: Policy = load_policy(self._asked.policy or shipped("clinic.yaml"), env=self._asked.env)
+        self._gates: tuple[Gate, ...] = load_gates(Path(self._asked.gates or shipped("gates.yaml")), week=self._asked.week)
+        self._given: Given = load_evidence([Path(path) for path in self._asked.evidence])
+
+    def hold(self) -> Held:
+        asked = self._asked
+        self._record.write()
+        count = len(self._policy.examples)
+        self._step("policy", {"policy": self._policy.digest}, lambda: _Did((), f"{count} examples came out as written"))
+        with ExitStack() as stack:
+            url = asked.endpoint
+            if asked.local:
+                url, self._key = self._store(stack), LOCAL_KEY
+            began: datetime | None = None
+            if self._plays():
+                step = self._step("rehearsal", self._of_rehearsal(), lambda: self._rehearse(url))
+                began = datetime.fromisoformat(step.began)
+            if asked.week >= ALERTS_WEEK and self._given.alerts is None:
+                self._step("alerts", self._of_alerts(), self._rehearse_alerts)
+            return self._scan(url, began)
+
+    def _plays(self) -> bool:
+        """Calls are played where their traces can go, and where a gate needs them or nothing else would be there to be read."""
+        needed = self._asked.local or self._asked.week >= ALERTS_WEEK
+        return not self._asked.file and self._given.rehearsal is None and needed
+
+    def _step(self, name: str, inputs: dict[str, object], do: Callable[[], _Did]) -> Step:
+        """Do a step, or take what is there."""
+        wanted = digest(inputs)
+        if (held := self._record.fits(name, wanted)) is not None:
+            self._say(f"{name}: as it was left ({held.said})")
+            step = replace(held, again=True)
+        else:
+            self._record.steps.pop(name, None)
+            self._record.log(f"{name} begins")
+            began = now()
+            did = do()
+            step = Step(name, wanted, began, now(), {path: file_digest(self._where / path) for path in did.files}, did.said)
+            if did.whole:
+                self._record.keep(step)
+            self._record.log(f"{name} {'done' if did.whole else 'interrupted'}: {did.said}")
+            self._say(f"{name}: {did.said}")
+        self._done.append(step)
+        return step
+
+    def _store(self, stack: ExitStack) -> str:
+        from audit.rehearsal.serving import run_store  # noqa: PLC0415  # only where it is our own
+
+        return stack.enter_context(run_store(self._where / TRACES))
+
+    def _of_rehearsal(self) -> dict[str, object]:
+        asked = self._asked
+        return {
+            "calls": asked.calls, "minutes": asked.minutes, "seed": asked.seed, "measure": asked.measure, "project": asked.project,
+            "script": file_digest(Path(asked.script)) if asked.script else "", "env": asked.env, "policy": self._policy.digest,
+            "to": TRACES if asked.local else asked.endpoint,
+        }  # fmt: skip
+
+    def _rehearse(self, url: str) -> _Did:
+        from audit.rehearsal.conversation import invent_load  # noqa: PLC0415  # loads the agent's libraries
+        from audit.rehearsal.rehearsal import rehearse  # noqa: PLC0415
+        from audit.rehearsal.script import lengthen, read_script, repeat_calls  # noqa: PLC0415
+
+        asked = self._asked
+        if asked.script:
+            planned = repeat_calls(read_script(Path(asked.script)), asked.calls)
+            planned = tuple(lengthen(call, asked.minutes) for call in planned)
+        else:
+            planned = invent_load(asked.calls, asked.seed, asked.minutes)
+        evidence = rehearse(
+            planned, at_once=asked.calls, say=self._say, project=asked.project, env=asked.env, policy=asked.policy or None, endpoint=url,
+            api_key=self._key, measure=asked.measure, deliver_s=asked.deliver_s, keep_account=self._where / ACCOUNT,
+        )  # fmt: skip
+        write_whole(self._where / REHEARSAL, (json.dumps(evidence.as_json(), indent=2) + "\n").encode())
+        if getattr(evidence, "interrupted", False):
+            raise KeyboardInterrupt
+        said = f"{evidence.calls} calls, {evidence.spans.offered} spans" + "".join(f"; {problem}" for problem in evidence.problems)
+        return _Did((REHEARSAL, f"{ACCOUNT}/{OUTBOX}"), said)
+
+    def _of_alerts(self) -> dict[str, object]:
+        return {"policy": self._policy.digest, "rules": file_digest(Path(self._asked.rules or shipped("alerts.yaml")))}
+
+    def _rehearse_alerts(self) -> _Did:
+        from audit.alerts import load_rules  # noqa: PLC0415  # pydantic
+        from audit.rehearsal.alerts import evidence_of, rehearse_alerts  # noqa: PLC0415
+
+        rules = load_rules(Path(self._asked.rules or shipped("alerts.yaml")))
+        policy = load_policy(self._asked.policy or shipped("clinic.yaml"), env="dev")
+        done = rehearse_alerts(rules, policy, on_rule=lambda one: self._say(f"alert {one.name}"))
+        write_whole(self._where / ALERTS, (json.dumps(evidence_of(done), indent=2) + "\n").encode())
+        good = sum(one.fired and one.resolved for one in done.alerts)
+        return _Did((ALERTS,), f"{good} of {len(done.alerts)} rules fired and resolved, {len(done.quiet_messages)} false alarms")
+
+    def _evidence(self) -> list[Path]:
+        """The files of this run's own steps, then those that were given."""
+        own = {REHEARSAL: "rehearsal", ALERTS: "alerts"}
+        ran = {step.name for step in self._done}
+        return [*(self._where / file for file, name in own.items() if name in ran), *map(Path, self._asked.evidence)]
+
+    def _scan(self, url: str, began: datetime | None) -> Held:
+        asked = self._asked
+        files = self._evidence()
+        inputs: dict[str, object] = {
+            "policy": self._policy.digest, "gates": file_digest(Path(asked.gates or shipped("gates.yaml"))),
+            "operation": asked.week > GO_LIVE,
+            "evidence": [file_digest(path) for path in files], "known": asked.known_answers, "sample": asked.sample,
+            "seed": asked.scan_seed, "without": list(asked.without), "project": asked.project, "env": asked.env,
+            "from": file_digest(Path(asked.file)) if asked.file else TRACES if asked.local else asked.endpoint,
+            "began": began.isoformat() if began else f"{asked.since_s:g} s back", "account": asked.account,
+        }  # fmt: skip
+        made: list[Assessment] = []
+        self._step("scan", inputs, lambda: self._judge(url, began, files, made))
+        if made:
+            return Held(made[0].report, tuple(self._done), made[0].census.interrupted)
+        from audit.report import document  # noqa: PLC0415  # pydantic
+
+        return Held(document.read(self._where / SCAN), tuple(self._done), fresh=False)
+
+    def _judge(self, url: str, began: datetime | None, files: list[Path], made: list[Assessment]) -> _Did:
+        from audit.assessment import Beside, assess  # noqa: PLC0415  # loads the detectors' libraries
+        from audit.census import Plan  # noqa: PLC0415
+        from audit.detectors import open_detectors  # noqa: PLC0415
+        from audit.keys import audit_dir, fingerprint_key  # noqa: PLC0415
+        from audit.method import describe  # noqa: PLC0415
+        from audit.report import render  # noqa: PLC0415
+        from audit.source import Window, open_source  # noqa: PLC0415
+
+        asked, moment = self._asked, datetime.now(UTC)
+        key = fingerprint_key(audit_dir())
+        window = Window(began or moment - timedelta(seconds=asked.since_s), moment + timedelta(minutes=1))
+        file = Path(asked.file) if asked.file else None
+        source = open_source(project=asked.project, window=window, file=file, endpoint=url, api_key=self._key, now=moment)
+        given = load_evidence(files)
+        account = self._where / ACCOUNT if began is not None else Path(asked.account) if asked.account else None
+        plan = Plan(self._policy, asked.project, asked.scan_seed, asked.known_answers, since=window.since, until=window.until, key=key)
+        beside = Beside(
+            given.rehearsal, given.alerts, account, sample=asked.sample, seed_by="drawn or given before reading",
+            custody=_custody(asked.by, key), reproduce=f"phi-audit gonogo --directory {self._where.name} --resume", without=asked.without,
+            monitoring=given.monitoring,
+        )  # fmt: skip
+        used = [Path(asked.gates or shipped("gates.yaml"))]
+        self._say("the scan proves itself and reads every trace")
+        done = assess(
+            source, plan, self._gates, lambda: open_detectors(without=asked.without), now=moment, beside=beside,
+            describe=lambda: describe(self._policy, files=used, without=asked.without),
+        )  # fmt: skip
+        made.append(done)
+        write_whole(self._where / SCAN, render(done.report, "json", done.census.values).encode())
+        for fmt in PAGES:
+            text = render(done.report, fmt, done.census.values)
+            write_whole(self._where / f"report.{fmt}", text.encode() if isinstance(text, str) else text)
+        report = done.report
+        _log(report, moment, self._say)
+        said = f"{report.verdict.state.replace('_', '-')}, {report.results.findings} findings in {report.population.traces} traces"
+        return _Did((SCAN,), said, whole=not done.census.interrupted)
+
+
+def _custody(by: str, key: bytes) -> Custody:
+    from audit import chain  # noqa: PLC0415  # only with a scan
+    from audit.custody import Custody  # noqa: PLC0415
+    from audit.keys import audit_dir, key_id  # noqa: PLC0415
+
+    mark, anchor = chain.head(audit_dir()), chain.anchor_of(os.environ)
+    return Custody(by or f"{getpass.getuser()}@{platform.node()}", key_id(key), mark.n, mark.sha256, anchor.name if anchor else "")
+
+
+def _log(report: Report, moment: datetime, say: Say) -> None:
+    """The audit's log takes the report's digest, as it does of any scan."""
+    from audit.containment import write_log  # noqa: PLC0415  # only with a scan
+
+    facts: dict[str, str | int] = {
+        "report": report.digest, "id": report.id, "verdict": report.verdict.state, "findings": report.results.findings,
+        "traces": report.population.traces, "runs": report.population.runs, "project": report.target.project, "env": report.target.env,
+    }  # fmt: skip
+    logged, why = write_log("report", facts, moment)
+    if not logged:
+        say(f"{why}; the report stands, but nothing outside it holds its digest")

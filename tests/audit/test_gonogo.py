@@ -1,0 +1,165 @@
+"""The parts of the go/no-go review: what was asked and done is held against what is there; what is said comes from the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import click
+import kept_reports
+import pytest
+
+from audit.cli import COMMANDS
+from audit.evidence import Monitoring
+from audit.gates import judge, load_gates
+from audit.gonogo.asked import Asked
+from audit.gonogo.record import FILE, Record, RecordError, Step, digest, file_digest
+from audit.gonogo.telling import as_json, as_text, next_commands, outcome, weeks_json
+from audit.report.model import evidence_of
+from audit.verdict import decide
+from phi_guard.policy import shipped
+
+ASKED = Asked(week=5, calls=3, minutes=0.5, project="clinic", local=True, evidence=("a.json",), without=("minilm",), scan_seed=7)
+LATER = {"watch"}
+"""Commands that are made beside this one."""
+
+
+def rejudged(report, **changes):
+    """The report with other evidence, its gates judged by it; those whose evidence no report holds stay as they are."""
+    changed = replace(report, **changes)
+    anew = {row.gate.name: row for row in judge(tuple(row.gate for row in report.gates), evidence_of(changed))}
+    kept = ("redaction_tests", "free_plan", "monthly_cost_usd")
+    gates = tuple(row if row.gate.name in kept else anew[row.gate.name] for row in report.gates)
+    return replace(changed, gates=gates, verdict=decide(gates, changed.incomplete))
+
+
+def in_operation(monitoring):
+    """A report of week 6."""
+    report = kept_reports.reviewed(kept_reports.kept(), "Ada", "Ben")
+    more = judge(tuple(gate for gate in load_gates(shipped("gates.yaml"), week=6) if gate.week == 6), replace(evidence_of(report)))
+    return rejudged(replace(report, gates=(*report.gates, *more)), monitoring=monitoring)
+
+
+WATCHED = Monitoring("2026-11-20T08:00:00Z", "2026-11-22T09:00:00Z", 49.0, 190, 950.0, 30, no_go=0, unfinished=0, closed=True)
+REPORTS = {
+    "waiting for people": kept_reports.kept(),
+    "GO": kept_reports.reviewed(kept_reports.kept(), "Ada", "Ben"),
+    "findings": kept_reports.kept(findings=[kept_reports.finding()]),
+    "no rehearsal": rejudged(kept_reports.kept(), rehearsal=None),
+    "known answers not run": rejudged(kept_reports.kept(), known_answers=None),
+    "not watched": in_operation(None),
+    "watched": in_operation(WATCHED),
+}
+
+
+# -- what was asked and done ---------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_asked_is_read_as_it_was_written(tmp_path):
+    """Every option, through the file; a step with its files."""
+    record = Record(tmp_path, ASKED)
+    (tmp_path / "a.txt").write_text("one")
+    record.keep(Step("scan", digest({"x": 1}), "b", "e", {"a.txt": file_digest(tmp_path / "a.txt")}, "said"))
+    held = Record.of(tmp_path)
+    assert (held.asked, held.steps) == (ASKED, record.steps)
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_step_fits_only_with_its_input_and_its_files(tmp_path):
+    """Another input, a file that was changed, and one that is gone: it is done again."""
+    path, inputs = tmp_path / "a.txt", digest({"calls": 3})
+    path.write_text("one")
+    record = Record(tmp_path, ASKED)
+    record.keep(Step("rehearsal", inputs, "b", "e", {"a.txt": file_digest(path)}))
+    assert record.fits("rehearsal", inputs) is not None
+    assert record.fits("rehearsal", digest({"calls": 4})) is None
+    assert record.fits("scan", inputs) is None
+    path.write_text("two")
+    assert record.fits("rehearsal", inputs) is None
+    path.unlink()
+    assert record.fits("rehearsal", inputs) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"schema": "other/1"}', '{"schema": "phi-audit.gonogo-record/1", "asked": {"calls": "ten"}, "steps": []}',
+     '{"schema": "phi-audit.gonogo-record/1", "asked": {"nobody": 1}, "steps": []}',
+     '{"schema": "phi-audit.gonogo-record/1", "asked": {}, "steps": [{"name": "scan"}]}'],
+    ids=["empty", "list", "no schema", "other", "kind", "option", "step"],
+)  # fmt: skip
+def test_a_file_that_is_no_record_is_refused(tmp_path, text):
+    """With its place and what to do, whatever it holds."""
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(RecordError, match=f"{FILE}: .*name another directory"):
+        Record.of(tmp_path)
+
+
+def test_a_directory_without_a_record_is_said(tmp_path):
+    """Nothing to go on with."""
+    with pytest.raises(RecordError, match="begin without --resume"):
+        Record.of(tmp_path)
+
+
+# -- what is said --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_early_week_asks_for_no_more_than_it_must_show():
+    """Without a rehearsal and without people: weeks 1 to 3 are GO, 4 and 5 are not; after findings week 2 still is."""
+    states = [outcome(REPORTS["no rehearsal"], week).state for week in (1, 2, 3, 4, 5)]
+    assert states == ["GO", "GO", "GO", "UNPROVEN", "UNPROVEN"]
+    assert [outcome(REPORTS["findings"], week).state for week in (2, 3, 5)] == ["GO", "NO_GO", "NO_GO"]
+    assert outcome(REPORTS["watched"], 6).state == "GO"
+    assert outcome(REPORTS["not watched"], 6).state == "UNPROVEN"
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_what_is_said_is_the_reports(name, tmp_path):
+    """The outcome, the weeks and the gates of each; text and JSON say the same."""
+    report, asked = REPORTS[name], replace(ASKED, week=6 if "atched" in name else 5)
+    told = as_json(report, asked, tmp_path, (), "the switch is off")
+    assert (told["outcome"], told["exit_code"]) == (report.verdict.state, report.verdict.exit_code)
+    assert [gate["name"] for week in told["weeks"] for gate in week["gates"]] == sorted(
+        (row.gate.name for row in report.gates), key=lambda n: next(row.gate.week for row in report.gates if row.gate.name == n)
+    )
+    assert told["weeks"] == weeks_json(report) == json.loads(json.dumps(told["weeks"]))
+    text = as_text(report, asked, tmp_path, (), "the switch is off")
+    assert text.startswith(report.verdict.state.replace("_", "-"))
+    assert all(part in text for part in (report.digest, "the switch is off", *report.verdict.reasons))
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_each_outcome_has_commands_that_the_command_line_takes(name, tmp_path, monkeypatch):
+    """Parsed by the real commands; after GO only a signature and the check are left."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("ONE", "TWO", "report", "scan"):
+        (tmp_path / f"{file}.json").write_text("{}")
+    asked = replace(ASKED, week=6 if "atched" in name else 5)
+    commands = [command for _, command in next_commands(REPORTS[name], asked, tmp_path)]
+    assert commands
+    for command in commands:
+        program, verb, *words = [{"TIME": "2026-11-20T09:10+01:00", "ZONE": "Europe/Zurich"}.get(w, w) for w in shlex.split(command)]
+        assert program == "phi-audit"
+        if verb in LATER and verb not in COMMANDS:
+            continue
+        module, _, attribute = COMMANDS.get(verb, ("audit.cli.gonogo:gonogo", ""))[0].partition(":")
+        found, context = getattr(import_module(module), attribute), click.Context(click.Command("phi-audit"))
+        if isinstance(found, click.Group) and not found.invoke_without_command:
+            found, words = found.get_command(context, words[0]), words[1:]
+        found.make_context(verb, words, parent=context)
+
+
+def test_what_is_lacking_is_asked_for():
+    """The load that the gate names, the plants that can show the bar, the watch's file."""
+
+    def commands(name, **more):
+        return " ".join(command for _, command in next_commands(REPORTS[name], replace(ASKED, **more), Path("review")))
+
+    assert "--calls 10 --minutes 5" in commands("no rehearsal")
+    assert "--known-answers 59" in commands("known answers not run")
+    assert "--evidence watch/monitoring.json" in commands("not watched", week=6)
+    assert "phi-audit serve --path review/traces.sqlite3" in commands("waiting for people")
+    assert "phi-audit serve" not in commands("waiting for people", local=False)
+    assert "phi-audit purge review/report.json" in commands("findings")

@@ -1,0 +1,228 @@
+"""What ``phi-audit rehearse`` measures beyond cost: traces that come back whole or not, memory, load, and an end before the end."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from cli.test_rehearse_command import phi_audit
+from click.testing import CliRunner
+from fakes import Store, until
+
+from audit.cli.rehearse import rehearse as command
+from audit.evidence import load_rehearsal
+from audit.rehearsal.completeness import REASONS, hold_against, lacking
+from audit.rehearsal.conversation import invent_calls, invent_load
+from audit.rehearsal.expectation import expect
+from audit.rehearsal.memory import KEPT, Beat, _Series, resident
+from audit.rehearsal.read_back import compare, ended, read_back
+from audit.rehearsal.rehearsal import CONTROL_S, _beginning
+from audit.rehearsal.script import plan
+from tracing.settings import read_settings
+
+PROJECT = "medical-voice-agent-dev"
+LOSES = """
+CREATE TRIGGER lose AFTER INSERT ON runs WHEN new.name = 'tool.cancel_appointment'
+BEGIN DELETE FROM runs WHERE number = new.number; END
+"""
+"""A store that says it took a run and keeps nothing of it."""
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A rehearsal of three calls with its store and account, as its command leaves them."""
+    place = tmp_path_factory.mktemp("held")
+    store = Store(place)
+    began = datetime.now(UTC)
+    arguments = ("--endpoint", store.url, "--no-measure", "--keep-account", str(place / "account"))
+    done = phi_audit("rehearse", *arguments, "--format", "json", "-o", str(place / "r.json"), PHI_GUARD_RUNTIME_DIR=str(place / "run"))
+    yield done, place, store, began
+    store.stop()
+
+
+def read(place, store, began, **how):
+    evidence = json.loads((place / "r.json").read_text())
+    settings = read_settings(runtime=place / "read", endpoint=store.url, project=PROJECT, environ={})
+    options = {"api_key": "k", "since": began, "seconds": 0, "whole": lambda runs: True} | how
+    return dict(zip(evidence["trace_ids"], map(expect, invent_calls(3, 1)), strict=True)), read_back(
+        settings, evidence["trace_ids"], **options
+    )
+
+
+def test_a_real_rehearsal_comes_back_whole(held):
+    """Three calls at once: each trace with every span that its plan gives, each delivered run read back; the audit reads the evidence."""
+    done, place, store, _ = held
+    assert done.returncode == 0, done.stderr
+    evidence = load_rehearsal(place / "r.json")
+    assert (evidence.completeness.expected, evidence.completeness.arrived, evidence.completeness.complete) == (3, 3, 3)
+    assert evidence.completeness.lacks == {}
+    assert (evidence.load.at_once, evidence.load.minutes > 0.005) == (3, True)
+    assert set(evidence.memory) == {"agent", "relay"}
+    assert all(20 < told.first <= told.peak and told.n >= 2 for told in evidence.memory.values())
+    raw = json.loads((place / "r.json").read_text())
+    assert raw["arrival"] == {"expected": len(store.runs()), "found": len(store.runs()), "missing": 0, "why": ""}
+    errors = raw["ttft_errors"]
+    assert errors["n"] == len(raw["ttft_ms"]) == 5
+    assert 0 <= errors["p50"] <= errors["p99"] <= errors["max"] == raw["ttft_error_ms"]
+    assert not raw["interrupted"]
+
+
+def test_a_run_that_is_gone_makes_its_trace_incomplete(held):
+    """Read back whole; then one run is deleted in the store: the trace lacks it by name, and the account misses exactly one."""
+    _, place, store, began = held
+    expected, runs = read(place, store, began)
+    assert ended(runs, expected)
+    assert hold_against(expected, runs).complete == 3
+    assert compare(place / "account", runs, began).missing == 0
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("DELETE FROM runs WHERE name = 'tool.check_availability'")
+    expected, runs = read(place, store, began)
+    found = hold_against(expected, runs)
+    assert (found.expected, found.arrived, found.complete, found.lacks) == (3, 3, 2, {"tool": 1})
+    assert compare(place / "account", runs, began).missing == 1
+
+
+def test_reading_back_waits_and_gives_up_in_time(held):
+    """What is not whole is read again until time is up, and then told as it is; a store that does not answer is no reading."""
+    _, place, store, began = held
+    looks = []
+    _, runs = read(place, store, began, seconds=1.2, whole=lambda runs: looks.append(len(runs)))
+    assert len(looks) >= 2
+    assert len(runs) == looks[-1] > 0
+    assert read_back(
+        read_settings(runtime=place / "read", endpoint="http://127.0.0.1:9", project=PROJECT, environ={}), ["x"],
+        api_key="k", since=began, seconds=0, whole=bool,
+    ) is None  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_store_that_takes_a_run_and_loses_it_leaves_the_rehearsal_unproven(tmp_path):
+    """It answered 202 to everything, so the ledger says delivered; what is read back says otherwise, and so does the exit code."""
+    store = Store(tmp_path)
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute(LOSES)
+    try:
+        done = phi_audit("rehearse", "--endpoint", store.url, "--no-measure", "--deliver", "4", "--format", "json")
+    finally:
+        store.stop()
+    evidence = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert evidence["spans"]["delivered"] == evidence["spans"]["offered"]
+    assert evidence["completeness"] == {"expected": 3, "arrived": 3, "complete": 2, "lacks": {"failed_tool": 1, "tool": 1}}
+    assert evidence["arrival"]["missing"] == 1
+    assert any("not whole" in problem and "1 tool" in problem for problem in evidence["problems"])
+
+
+def spans(*names, failed=(), root=True, ended=True):
+    rows = [{"id": "r", "name": "voice_session", "parent_run_id": None, "end_time": "x" if ended else None}] if root else []
+    rows += [
+        {"id": f"{n}", "name": name, "parent_run_id": "r", "error": "LookupError: tool_raised" if n in failed else None}
+        for n, name in enumerate(names)
+    ]
+    return [{**row, "trace_id": "t"} for row in rows]
+
+
+WHOLE = ("session.start", "policy.guardrail", "user_turn", "agent_turn", "tool.cancel_appointment", "session.end")
+
+
+def without(*names):
+    return tuple(name for name in WHOLE if name not in names)
+
+
+@pytest.mark.parametrize(
+    ("runs", "reason"),
+    [
+        ([], "trace"),
+        (spans(*WHOLE, failed={4}, root=False), "root"),
+        ([*spans(*WHOLE, failed={4}), {"trace_id": "t", "id": "s", "name": "voice_session"}], "second_root"),
+        (spans(*WHOLE, failed={4}, ended=False), "root_open"),
+        (spans(*without("session.start"), failed={3}), "session_start"),
+        (spans(*without("policy.guardrail"), failed={3}), "policy_guardrail"),
+        (spans(*without("session.end"), failed={4}), "session_end"),
+        (spans(*without("agent_turn"), failed={3}), "agent_turn"),
+        (spans(*without("user_turn"), failed={3}), "user_turn"),
+        (spans(*WHOLE, "tool.cancel_appointment", failed={4}), "tool_too_many"),
+        (spans(*WHOLE), "failed_tool"),
+    ],
+)
+def test_each_reason_stands_for_one_thing_that_is_lacking(runs, reason):
+    """One thing missing is one reason; they are the closed list's."""
+    call = plan({"calls": [{"turns": [{"tools": [{"name": "cancel_appointment", "raises": "LookupError: x"}]}]}]})[0]
+    assert lacking(spans(*WHOLE, failed={4}), expect(call)) == frozenset()
+    assert lacking(runs, expect(call)) == {reason}
+    assert reason in REASONS
+
+
+def test_a_tool_that_is_not_there_or_another_one(tmp_path):
+    """Another tool's span does not stand for the one that is missing."""
+    call = plan({"calls": [{"turns": [{"tools": [{"name": "cancel_appointment"}]}]}]})[0]
+    assert lacking(spans(*without("tool.cancel_appointment")), expect(call)) == {"tool"}
+    assert lacking(spans(*without("tool.cancel_appointment"), "tool.book_appointment"), expect(call)) == {"tool", "tool_too_many"}
+
+
+def test_memory_is_that_of_the_process():
+    """A process that takes 60 MB shows it, and one that has gone gives no reading and no fault."""
+    code = "import sys; sys.stdin.readline(); held = bytearray(60 * 2**20); print('has', flush=True); sys.stdin.readline()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        said = []
+        with Beat({"child": process.pid, "gone": 2**22 - 1}, said.append, say_s=1.0) as beat:
+            until(beat.told, 20)
+            before = resident(process.pid)
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"has\n"
+            n = beat.told()["child"].n
+            until(lambda: beat.told()["child"].n > n + 1, 20)
+        process.stdin.close()
+    told = beat.told()
+    assert set(told) == {"child"}
+    assert told["child"].last - before > 55
+    assert told["child"].peak >= told["child"].last
+    assert len(told["child"].series) == told["child"].n
+    assert said
+
+
+def test_a_long_series_of_memory_stays_small_and_keeps_both_ends():
+    """Two hours of seconds: at most so many points, evenly apart; the peak is exact though its point went."""
+    series = _Series()
+    for second in range(7200):
+        series.add(float(second), 500.0 if second == 4001 else 100.0 + second / 100)
+    told = series.told()
+    assert (told.n, told.peak, told.last) == (7200, 500.0, 171.99)
+    assert told.first == pytest.approx(100.3, abs=0.65)
+    assert 90 <= len(told.series) <= KEPT
+    assert (told.series[0][0], told.series[-1][0]) == (0.0, 7199.0)
+
+
+def test_the_control_is_a_minute_of_each_call():
+    """A call of five minutes is cut to a minute; a short one is played whole; a single long turn is played all the same."""
+    call = invent_load(1, 3, 5.0)[0]
+    cut = _beginning(call)
+    assert cut.turns == call.turns[: len(cut.turns)]
+    assert 20_000 < sum(turn.lasts_ms for turn in cut.turns) <= CONTROL_S * 1000
+    short = invent_calls(1, 3)[0]
+    assert _beginning(short) == short
+    slow = replace(short, turns=(replace(short.turns[0], answer_ms=600_000),))
+    assert len(_beginning(slow).turns) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [(("--alerts-output", "a.json"), "add --alerts"), (("-o", "nowhere/r.json"), "make it first"), (("--rooms", "3"), "0<=x<=2")],
+)
+def test_what_cannot_end_well_is_said_before_the_calls(tmp_path, monkeypatch, arguments, fault):
+    """Exit 2 at once, not after ten minutes."""
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    done = CliRunner().invoke(command, [*arguments, "--endpoint", "http://127.0.0.1:9"])
+    assert done.exit_code == 2
+    assert fault in done.output
+    assert time.monotonic() - began < 20
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
