@@ -88,7 +88,9 @@ def _help(context: click.Context) -> str:
 
 def _cli() -> list[str]:
     every = list(commands())
-    lines = _begin("Commands", "Every command with its options, as `--help` prints it. Results go to stdout, progress and warnings to stderr.")
+    lines = _begin(
+        "Commands", "Every command with its options, as `--help` prints it. Results go to stdout, progress and warnings to stderr."
+    )
     direct = [context for context in every if context.parent is every[0]]
     lines += _table(
         ("Command", "Does"),
@@ -105,7 +107,9 @@ def _exit_codes() -> list[str]:
     lines += _table(("Code", "Name", "What to make of it"), ((str(code), name, what) for code, (name, what) in EXIT_CODES.items()))
     lines += ["## Command by command", "", "What the codes say of a command where it tells more than the table above.", ""]
     told = [(one.command_path, re.sub(r"\s+", " ", one.command.epilog or "")) for one in commands()]
-    return lines + _table(("Command", "Codes"), ((_code(name), text.removeprefix("Exit codes: ")) for name, text in told if "Exit codes" in text))
+    return lines + _table(
+        ("Command", "Codes"), ((_code(name), text.removeprefix("Exit codes: ")) for name, text in told if "Exit codes" in text)
+    )
 
 
 def read_in_code() -> dict[str, set[str]]:
@@ -154,8 +158,13 @@ def _environment() -> list[str]:
               *_of(SERVICES)]  # fmt: skip
     lines += ["## System", "", *_table(("Variable", "What it sets"), ((_code(name), what) for name, what in SYSTEM.items()))]
     lines += ["## Variables that open a way past the gate", ""]
-    lines += ["Leave these unset in the agent. `phi-audit doctor` says which are set, `tracing.harden(ctx)` takes them out of the process.", ""]
-    lines += _table(("Variables", "What they open", "What to do"), ((", ".join(map(_code, door.names)), door.opens, door.fix) for door in DOORS))
+    lines += [
+        "Leave these unset in the agent. `phi-audit doctor` says which are set, `tracing.harden(ctx)` takes them out of the process.",
+        "",
+    ]
+    lines += _table(
+        ("Variables", "What they open", "What to do"), ((", ".join(map(_code, door.names)), door.opens, door.fix) for door in DOORS)
+    )
     lines += ["The doctor looks at these, too:", ""]
     return lines + [f"- `{name}` {what}" for name, what in LOOKED_AT.items()]
 
@@ -191,7 +200,12 @@ def _settings() -> list[str]:
          for key in KEYS),
     )  # fmt: skip
     only = ", ".join(_code(key.name) for key in KEYS if key not in OVERLAID)
-    lines += ["## For one environment", "", f"All but {only} may stand under `[environments.dev]` or `[environments.prod]` too, and hold there.", ""]
+    lines += [
+        "## For one environment",
+        "",
+        f"All but {only} may stand under `[environments.dev]` or `[environments.prod]` too, and hold there.",
+        "",
+    ]
     lines += ["## Example", "", "```toml", *EXAMPLE_TOML.strip().splitlines(), "```", ""]
     return lines
 
@@ -315,7 +329,9 @@ examples:
 def _lint() -> list[str]:
     lines = _begin("Lint rules", "What `phi-audit policy lint` tells about a policy that loads: what is risky or doubtful in it. A file that cannot be loaded is",
                    "refused before, with every fault.")  # fmt: skip
-    lines += _table(("Rule", "Severity", "About"), ((f"[{rule.code}](#{rule.code.lower()})", rule.severity, CODES[rule.code]) for rule in LINT_RULES))
+    lines += _table(
+        ("Rule", "Severity", "About"), ((f"[{rule.code}](#{rule.code.lower()})", rule.severity, CODES[rule.code]) for rule in LINT_RULES)
+    )
     for rule in LINT_RULES:
         about = CODES[rule.code]
         lines += [f"## {rule.code}", "", f"{about[:1].upper()}{about[1:]} ({rule.severity}).", ""]
@@ -352,7 +368,9 @@ def _alerts() -> list[str]:
     for name, rule in shipped["rules"].items():
         bar = f"above {rule['above']:g}" if "above" in rule else f"at least {rule['at_least']:g}"
         where = ", ".join(rule.get("environments", ("dev", "prod")))
-        rows.append((_code(name), _code(rule["metric"]), bar, rule.get("window", ""), rule["severity"], where, rule.get("remind_every", "")))
+        rows.append(
+            (_code(name), _code(rule["metric"]), bar, rule.get("window", ""), rule["severity"], where, rule.get("remind_every", ""))
+        )
     lines += ["## Rules as shipped", "", "`policies/alerts.yaml`; `--rules FILE` takes others.", ""]
     lines += _table(("Rule", "Metric", "Bar", "Window", "Severity", "Where", "Again every"), rows)
     lines += ["## The file", "", *_keys(schema), "## A rule", "", *_keys(schema["$defs"]["rule"]), "## A silence", ""]

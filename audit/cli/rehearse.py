@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,11 @@ from urllib.parse import urlsplit
 import click
 
 from audit import exits
+from audit.cli.alerts_desk import load
 
 if TYPE_CHECKING:
-    from audit.rehearsal.measured import AlertsOutcome, Evidence
+    from audit.alerts import Rule
+    from audit.rehearsal.measured import Evidence
     from audit.rehearsal.script import PlannedCall
 
 
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 @click.option("--rooms", type=click.IntRange(0, 2), default=0, show_default=True,
               help="Pairs of real rooms beside the calls, over a media server on loopback, for statistics of media.")  # fmt: skip
 @click.option("--alerts", is_flag=True, help="Rehearse the alerts too, after the calls.")
+@click.option("--alerts-rules", type=click.Path(path_type=Path, dir_okay=False), envvar="PHI_AUDIT_ALERTS", show_envvar=True,
+              help="Rules of the alerts.  [default: alerts.yaml as shipped]")  # fmt: skip
 @click.option("--alerts-output", type=click.Path(path_type=Path, dir_okay=False), help="Write the alerts' own evidence there.")
 @click.option("--keep-account", type=click.Path(path_type=Path, file_okay=False),
               help="Keep the relay's account and log there, for scan --account.")  # fmt: skip
@@ -47,8 +52,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the evidence there, not to stdout.")
 def rehearse(
     calls: int | None, minutes: float, at_once: int, script: Path | None, seed: int, project: str | None, env: str | None,
-    policy: str | None, endpoint: str | None, measure: bool, deliver: float, rooms: int, alerts: bool, alerts_output: Path | None,
-    keep_account: Path | None, fmt: str, output: Path | None,
+    policy: str | None, endpoint: str | None, measure: bool, deliver: float, rooms: int, alerts: bool, alerts_rules: Path | None,
+    alerts_output: Path | None, keep_account: Path | None, fmt: str, output: Path | None,
 ) -> int:  # fmt: skip
     """Play real agent calls against a stand-in for Azure, send their traces, read them back, and measure what that cost.
 
@@ -84,6 +89,7 @@ def rehearse(
         raise click.UsageError("--alerts-output: add --alerts, or there is nothing to write")
     for path in (output, alerts_output):
         _writable(path)
+    rules = load(alerts_rules) if alerts else ()
     key = _api_key(endpoint)
     planned = _planned(calls, minutes, script, seed)
     try:
@@ -102,7 +108,7 @@ def rehearse(
             rooms=rooms,
         )
         if alerts:
-            evidence = _with_alerts(evidence, policy, alerts_output)
+            evidence = _with_alerts(evidence, rules, policy, alerts_output)
     except Interrupted as ended:
         _write(ended.evidence, fmt, output)
         return exits.INTERRUPTED
@@ -129,26 +135,29 @@ def _planned(calls: int | None, minutes: float, script: Path | None, seed: int) 
     return tuple(lengthen(call, minutes) for call in repeat_calls(planned, calls or len(planned)))
 
 
-def _with_alerts(evidence: Evidence, policy: str | None, output: Path | None) -> Evidence:
+def _with_alerts(evidence: Evidence, rules: Sequence[Rule], policy: str | None, output: Path | None) -> Evidence:
     """The evidence with the outcome of the rehearsal of alerts, whose own evidence is written where it was asked for."""
-    from audit.alerts import load_rules  # noqa: PLC0415  # not for --help
-    from audit.rehearsal.alerts import evidence_of, rehearse_alerts  # noqa: PLC0415
+    from audit.rehearsal.alerts import evidence_of, rehearse_alerts  # noqa: PLC0415  # not for --help
     from audit.rehearsal.measured import AlertsOutcome  # noqa: PLC0415
+    from phi_guard.errors import PhiGuardError  # noqa: PLC0415
     from phi_guard.policy import load_policy, shipped  # noqa: PLC0415
 
     _say("the alerts are rehearsed")
     try:
         done = rehearse_alerts(
-            load_rules(shipped("alerts.yaml")),
+            rules,
             load_policy(policy or shipped("clinic.yaml"), env="dev"),
             on_rule=lambda one: _say(f"{one.name}: {'fired and resolved' if one.fired and one.resolved else 'NOT so'}"),
         )
     except KeyboardInterrupt:
         return replace(evidence, interrupted=True, problems=[*evidence.problems, "the rehearsal of the alerts was ended"])
+    except PhiGuardError as fault:  # what the calls have shown is not thrown away
+        why = str(fault).partition("\n")[0]
+        return replace(evidence, problems=[*evidence.problems, f"the alerts could not be rehearsed: {why}"])
     if output is not None:
         _to_file(output, json.dumps(evidence_of(done), indent=2) + "\n")
     fired = sum(one.fired and one.resolved for one in done.alerts)
-    outcome: AlertsOutcome = AlertsOutcome(done.passed, fired, len(done.alerts), output.name if output else "")
+    outcome = AlertsOutcome(done.passed, fired, len(done.alerts), output.name if output else "")
     told = [] if done.passed else ["not every alert fired and resolved, or a quiet day was not quiet; see phi-audit alerts rehearse"]
     return replace(evidence, alerts=outcome, problems=[*evidence.problems, *told])
 

@@ -103,7 +103,15 @@ def watch(**given: Any) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was done is kept
     with _shown(asked, quiet=given["quiet"]) as (on_begin, on_round, on_wait, progress):
-        done = hold(asked, SystemClock(), on_begin=on_begin, on_round=on_round, on_wait=on_wait, progress=progress)
+        done = hold(
+            asked,
+            SystemClock(),
+            on_begin=on_begin,
+            on_round=on_round,
+            on_problem=lambda text: complain([text]),
+            on_wait=on_wait,
+            progress=progress,
+        )
     complain(done.problems)
     text = render(done.closing, given["fmt"])
     if output is None:

@@ -28,6 +28,9 @@ EXIT_CODES: Final[Mapping[int, tuple[str, str]]] = {
         "evidence does not verify",
         "A report, a review, a signature or a log was changed, or nobody trusted signed it. Treat what it says as unsaid.",
     ),
-    exits.INTERRUPTED: ("interrupted", "Ctrl-C. What was done so far is reported and marked incomplete; `--resume` goes on where there is one."),
+    exits.INTERRUPTED: (
+        "interrupted",
+        "Ctrl-C. What was done so far is reported and marked incomplete; `--resume` goes on where there is one.",
+    ),
 }
 """By code: its name, and what to make of it."""

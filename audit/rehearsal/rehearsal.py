@@ -9,29 +9,23 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from audit.evidence import Canaries, Completeness, Cost, Load
+from audit.evidence import Cost, Load
 from audit.rehearsal import problems
 from audit.rehearsal.account import RehearsalError
 from audit.rehearsal.account import keep_account as keep
-from audit.rehearsal.canary import collect, count
-from audit.rehearsal.completeness import hold_against
-from audit.rehearsal.expectation import expect
-from audit.rehearsal.measured import Arrival, Evidence, Spans, spread
+from audit.rehearsal.look_back import Found, look_back
+from audit.rehearsal.measured import Evidence, Spans, spread
 from audit.rehearsal.memory import Beat, MemorySeries
 from audit.rehearsal.play import Played, Progress, play_calls
-from audit.rehearsal.read_back import compare, ended, read_back
 from audit.rehearsal.rooms import RoomMedia, Rooms
 from audit.rehearsal.script import PlannedCall
 from audit.rehearsal.timing import Overhead, measure_overhead, summarise
-from phi_guard.errors import PolicyError
-from phi_guard.policy import load_policy, shipped
-from phi_guard.policy.compiled import Policy
 from phi_guard.switch import FileSwitch, default_path
 from tracing.launch import RelayHandle, launch
 from tracing.recorder import Recorder, Tally
@@ -47,8 +41,6 @@ CONTROL_CALLS: Final = 10
 CONTROL_S: Final = 60.0
 """How much of each of them, in seconds: a load test need not take twice its time for a distribution that a minute shows."""
 READY_S: Final = 180.0
-READ_BACK_S: Final = 30.0
-"""How long to wait until what was delivered can also be read, where the endpoint has as long to take it."""
 HURRY_S: Final = 3.0
 """How long the relay may still deliver once somebody has said to stop."""
 Say = Callable[[str], None]
@@ -86,17 +78,6 @@ class _Costs:
     def probe(self, name: str, ns: int) -> None:
         """As `tracing.livekit_agent.Probe`."""
         (self.record if name == "record" else self.handler).append(ns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """How it stood once the calls were over."""
-
-    answer: Answer | None
-    tally: Tally
-    canaries: Canaries | None = None
-    completeness: Completeness | None = None
-    arrival: Arrival | None = None
 
 
 def rehearse(
@@ -193,10 +174,13 @@ def _hold(order: _Order, relay: RelayHandle, rooms: Rooms | None) -> Evidence:
         interrupted = played.interrupted
         try:
             order.say("what there is is delivered" if interrupted else "the rest is delivered")
-            found = _look_back(order, relay, recorder, played, HURRY_S if interrupted else order.deliver_s, started)
+            found = look_back(
+                order.calls, played, order.settings, relay, recorder, deliver_s=HURRY_S if interrupted else order.deliver_s,
+                api_key=order.api_key, since=started, say=order.say,
+            )  # fmt: skip
         except KeyboardInterrupt:
             interrupted = True
-            found = _Found(relay.ask(), recorder.tally())
+            found = Found(relay.ask(), recorder.tally())
     finally:
         recorder.close()
     none = Cost(0.0, 0.0, 0.0, 0)
@@ -259,61 +243,11 @@ def _so_far(at: float, progress: Progress) -> str:
     return f"{minutes}:{seconds:02d}  {progress.under_way} calls under way, {progress.ended} ended, {progress.turns} turns answered"
 
 
-def _look_back(order: _Order, relay: RelayHandle, recorder: Recorder, played: Played, deliver_s: float, started: datetime) -> _Found:
-    """Wait for the delivery, and read back what arrived."""
-    recorder.drain(deliver_s)
-    answer = _settled(relay, deliver_s)
-    tally = recorder.tally()
-    if answer is None or not answer.ledger.delivered:
-        return _Found(answer, tally)
-    policy = _policy(order.settings)
-    traces = [call.trace_id for call in played.calls if call.trace_id]
-    # The played are the first of the planned, in order; of one that was cut off nobody knows what its trace should hold.
-    pairs = zip(order.calls, played.calls, strict=False)
-    expected = {
-        call.trace_id: expect(planned, policy.tools if policy else None) for planned, call in pairs if call.trace_id and not call.cut
-    }
-    order.say("the traces are read back")
-    runs = read_back(
-        order.settings,
-        traces,
-        api_key=order.api_key,
-        since=started,
-        seconds=min(READ_BACK_S, deliver_s),
-        whole=lambda runs: hold_against(expected, runs).complete == len(expected),
-    )
-    if runs is None:
-        return _Found(answer, tally)
-    # A canary that is not in half a trace may be in the other half.
-    all_there = not answer.ledger.pending and policy is not None and ended(runs, traces)
-    canaries = count(collect(order.calls[: len(played.calls)], policy), runs) if policy is not None and all_there else None
-    return _Found(answer, tally, canaries, hold_against(expected, runs), compare(order.settings.state, runs, started))
-
-
-def _policy(settings: Settings) -> Policy | None:
-    """The policy that the relay gates by; None where it cannot be read, which the gate's fault tells."""
-    with suppress(PolicyError):
-        return load_policy(settings.policy or shipped("clinic.yaml"), env=settings.env)
-    return None
-
-
-def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
-    """The relay's account once nothing is pending, or as it is when time is up or nothing can change it."""
-    end = time.monotonic() + seconds
-    answer = relay.ask()
-    while time.monotonic() < end and answer is not None and answer.ledger.pending and not answer.state.startswith("off"):
-        if answer.state.startswith("halted"):
-            break
-        time.sleep(0.1)
-        answer = relay.ask() or answer
-    return answer
-
-
 def _tell(
     order: _Order,
     played: Played,
     control: Played | None,
-    found: _Found,
+    found: Found,
     *,
     costs: _Costs,
     overhead: Overhead,
@@ -399,4 +333,4 @@ def _spans(answer: Answer | None, tally: Tally) -> Spans:
     # The agent counts for itself what it offered; the relay's books must say the same.
     agree = ledger.adds_up and ledger.offered == tally.offered
     waiting = ledger.pending + ledger.quarantined
-    return Spans(ledger.offered, ledger.delivered, ledger.withheld, waiting, dict(ledger.dropped), agree, getattr(ledger, "sampled", 0))
+    return Spans(ledger.offered, ledger.delivered, ledger.withheld, waiting, dict(ledger.dropped), agree, ledger.sampled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil, log
 from typing import Final
@@ -127,7 +127,7 @@ def _project(report: Report) -> str:
     return f" --project {shlex.quote(report.target.project)}" if report.target.project else ""
 
 
-def plants(left: dict[str, Judged]) -> int:
+def plants(left: Mapping[str, Judged]) -> int:
     """The fewest that can show the bar when all are found: the smallest n of which bar**n is below what confidence leaves."""
     bar = left["known_answer_recall"].gate.bar or CONFIDENCE
     return ceil(log(1 - CONFIDENCE) / log(bar)) if 0 < bar < 1 else 1

@@ -134,8 +134,8 @@ def default_directory(audit: Path, key: bytes, *, project: str, endpoint: str) -
 
 def hold(
     asked: Asked, clock: Clock, *, on_begin: Callable[[Begun, bool], None] = lambda *_: None,
-    on_round: Callable[[Round], None] = lambda _: None, on_wait: Callable[[float], None] = lambda _: None,
-    progress: Progress = lambda _what, _done: None,
+    on_round: Callable[[Round], None] = lambda _: None, on_problem: Callable[[str], None] = lambda _: None,
+    on_wait: Callable[[float], None] = lambda _: None, progress: Progress = lambda _what, _done: None,
 ) -> Done:  # fmt: skip
     """Watch, to the end or until Ctrl-C, and write the closing report.
 
@@ -144,6 +144,7 @@ def hold(
         clock: what time it is.
         on_begin: told what is watched, and whether it is gone on with.
         on_round: told of each round.
+        on_problem: told at once that a round could not be written down.
         on_wait: told while it waits how long it is to the next round, seconds.
         progress: told how far a scan is.
 
@@ -161,7 +162,7 @@ def hold(
         )  # fmt: skip
         watching = Watching(
             journal, _examiner(asked, progress), _alarms(asked, index, reading), asked.switch, clock, enforce=asked.enforce,
-            on_round=on_round, on_wait=on_wait,
+            on_round=on_round, on_problem=on_problem, on_wait=on_wait,
         )  # fmt: skip
         ended: Ended | None = None
         try:

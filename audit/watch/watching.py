@@ -64,19 +64,21 @@ class Watching:
         clock: what time it is.
         enforce: whether a round that is NO-GO turns the switch off.
         on_round: told of each round when it is over.
+        on_problem: told at once of what a round cannot say itself: that it could not be written down.
         on_wait: told again and again while it waits how long it is to the next round, in seconds.
     """
 
     def __init__(
         self, journal: Journal, examiner: Examines, alarms: Alarmed, switch: Callable[[], SwitchState], clock: Clock, *,
-        enforce: bool = False, on_round: Callable[[Round], None] = lambda _: None, on_wait: Callable[[float], None] = lambda _: None,
+        enforce: bool = False, on_round: Callable[[Round], None] = lambda _: None, on_problem: Callable[[str], None] = lambda _: None,
+        on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:  # fmt: skip
         if journal.begun is None:
             msg = "the journal was not begun"
             raise ValueError(msg)
         self._journal, self._begun, self._examiner, self._alarms = journal, journal.begun, examiner, alarms
         self._switch, self._clock, self._enforce = switch, clock, enforce
-        self._on_round, self._on_wait = on_round, on_wait
+        self._on_round, self._on_problem, self._on_wait = on_round, on_problem, on_wait
 
     @property
     def ends(self) -> datetime:
@@ -102,13 +104,16 @@ class Watching:
             if last and (done.finished or (tries >= LAST_TRIES and now >= self.ends + timedelta(seconds=self._begun.every_s))):
                 return Ended(done.moment, assessment)
             wait = min(RETRY_S * 2 ** min(failures - 1, 16), self._begun.every_s) if failures else self._begun.every_s
-            self._wait(now + timedelta(seconds=wait))
+            after = now + timedelta(seconds=wait)
+            self._wait(self.ends if now < self.ends < after else after)
 
     def _round(self, now: datetime, *, last: bool) -> tuple[Round, Assessment | None]:
-        steady = self._clock.steady()
+        steady, unwritten = self._clock.steady(), self._journal.unwritten
         before = self._journal.rounds[-1] if self._journal.rounds else None
         since = before.moment if before else self._begun.moment
         examined, state, why, problems = self._examined(now, last=last)
+        if unwritten:
+            problems = (f"{unwritten} lines of the journal could not be written yet ({self._journal.fault})", *problems)
         census = census_of(examined.assessment.report) if examined is not None else Census()
         enforced = ""
         if state == "NO_GO" and examined is not None:
@@ -126,6 +131,8 @@ class Watching:
         )  # fmt: skip
         self._journal.add(one, self._now())
         self._on_round(one)
+        if self._journal.fault:
+            self._on_problem(f"the journal {self._journal.fault}; {self._journal.unwritten} lines wait, and the watch goes on in memory")
         return one, examined.assessment if examined is not None else None
 
     def _examined(self, now: datetime, *, last: bool) -> tuple[Examined | None, State, str, tuple[str, ...]]:

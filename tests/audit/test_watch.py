@@ -18,7 +18,9 @@ from audit.alerts.watch import WatchBusy, alone
 from audit.bench.recorded import invent
 from audit.evidence import load_evidence
 from audit.gates import load_gates
+from audit.manifest import Manifest
 from audit.method import describe
+from audit.source import Portion
 from audit.source.langsmith import LangSmithProject
 from audit.watch import Journal, document
 from audit.watch.opening import Asked, WatchRefused, default_directory, hold
@@ -241,7 +243,7 @@ def test_a_machine_that_slept_tells_the_gap(place, no_answers):
     assert closing.monitoring.longest_gap_s >= 2 * 3600
     assert closing.outcome == "UNPROVEN"
     assert "nobody looked for" in closing.reasons[0]
-    assert [one.moment - place.clock.begin for one in place.rounds[:3]] == [0 * HOUR, 2 * HOUR + 30 * MINUTE, 3 * HOUR]
+    assert [one.moment - place.clock.begin for one in place.rounds[:3]] == [0 * MINUTE, 140 * MINUTE, 170 * MINUTE]
 
 
 def test_a_clock_that_goes_back_makes_no_round_look_at_less(place, no_answers):
@@ -269,7 +271,8 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(place, home, no
     assert json.loads((home / "w" / "monitoring.json").read_text())["closed"] is False
     assert not (home / "w" / "report.json").exists()
     done = place.hold(hours=2.0, every_s=1800.0, resume=True)
-    assert [one.n for one in place.rounds] == [1, 2, 3, 4, 5]
+    assert [one.n for one in place.rounds] == [1, 2, 3, 4, 5, 6]
+    assert [(one.moment - place.clock.begin) // MINUTE for one in place.rounds] == [0, 30, 50, 80, 110, 120]
     assert (done.closing.outcome, len(done.closing.resumed)) == ("CLEAN", 1)
     assert done.closing.monitoring.started_at == place.rounds[0].at
     assert done.closing.monitoring.hours >= 2.0
@@ -319,7 +322,9 @@ def test_a_time_without_a_call_proves_nothing(place, no_answers):
 
 
 def fail(runs):
-    runs[0]["error"] = "RuntimeError: session_error"
+    root = next(run for run in runs if run["name"] == "voice_session")
+    root["error"] = "RuntimeError: session_error"
+    root["extra"]["metadata"] |= {"error_type": "RuntimeError", "error_message": "session_error"}
 
 
 def test_an_alert_that_fires_is_counted_and_not_sent(place, home, no_answers):
@@ -423,15 +428,33 @@ def test_a_journal_that_was_edited_while_it_went_on_is_told(place, home, no_answ
     assert "was changed after it was written" in closing.reasons[-1]
 
 
-def test_192_rounds_load_the_detectors_once_and_need_no_more_memory(place, no_answers):
+class InMemory:
+    """A live source that holds its runs, so that many rounds are quick."""
+
+    live, place = True, "memory"
+
+    def __init__(self, runs, window):
+        self._runs = [run for run in runs if window.since <= datetime.fromisoformat(run["start_time"]) < window.until]
+
+    def runs(self):
+        yield from self._runs
+
+    def pieces(self):
+        yield Portion("all", self.runs)
+
+    def manifest(self):
+        return Manifest()
+
+
+@pytest.mark.slow
+def test_192_rounds_load_the_detectors_once_and_need_no_more_memory(place, no_answers, monkeypatch):
     """48 hours at a round a quarter of an hour: what the process holds after the last rounds is what it held after the first forty."""
-    for n in range(3):
-        place.clock.at(n * HOUR, place.call)
-    place.call()
+    calls = [run for n in range(4) for run in next(invent(1, n, place.clock.begin + n * HOUR, 0))]
+    monkeypatch.setattr(place, "open_source", lambda window, _: InMemory(calls, window))
     sizes = []
     place.rounds = Sizes(sizes)
-    closing = place.hold(hours=48.0).closing
-    assert (closing.monitoring.rounds, place.opened) == (193, 1)
+    closing = place.hold(hours=48.0, open_source=place.open_source, known_answers=0).closing
+    assert (closing.monitoring.rounds, closing.monitoring.unfinished, closing.monitoring.calls, place.opened) == (193, 0, 4, 1)
     assert max(sizes[-20:]) - max(sizes[40:60]) < 6 * 2**20
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) < 200
 

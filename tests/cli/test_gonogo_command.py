@@ -1,6 +1,6 @@
 """``phi-audit gonogo`` as a process: three short calls with every tool, on this machine; GO, NO-GO, UNPROVEN, and going on after a kill.
 
-The bars of load, time and recall are lowered, since the machine that tests may be busy and plants cost time; every other gate is as shipped.
+The bars of load, time and recall are lowered, since the machine that tests may be busy and plants cost time; other gates are as shipped.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _steps(home):
 
 
 def review(clinic, name, *, accuse=False):
-    """One person's review of the sample, by the parts that the command's terminal drives; who accuses calls the first clean trace a leak."""
+    """One person's review of the sample, by the parts behind the command's terminal; who accuses calls a clean trace a leak."""
     home = clinic.home
     reviewed = read_report(home / "review" / "scan.json")
     window = Window(datetime.fromisoformat(reviewed.since), datetime.fromisoformat(reviewed.until))
@@ -235,7 +235,7 @@ def test_without_people_it_is_unproven_and_says_what_to_run(clinic):
 
 
 def test_two_reviews_and_a_signature_make_it_go(clinic):
-    """GO, signed, and verified offline with the reviews and the log; a changed review is broken evidence, and no reviewer may sign for it."""
+    """GO, signed, verified offline with the reviews and the log; a changed review is broken evidence, and no reviewer may sign."""
     ada, ben = review(clinic, "ada"), review(clinic, "ben")
     people = ("--review", ada, "--review", ben)
     assert clinic.gonogo("review", "--resume", "--review", ada, expect=exits.UNPROVEN)["outcome"] == "UNPROVEN"  # one alone

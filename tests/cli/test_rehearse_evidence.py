@@ -16,15 +16,23 @@ from cli.test_rehearse_command import phi_audit
 from click.testing import CliRunner
 from fakes import Store, until
 
+from audit.alerts import load_rules
+from audit.cli.rehearse import _with_alerts
 from audit.cli.rehearse import rehearse as command
-from audit.evidence import load_rehearsal
+from audit.evidence import Completeness, Cost, Load, load_alerts, load_rehearsal
+from audit.rehearsal.alerts import opened
 from audit.rehearsal.completeness import REASONS, hold_against, lacking
 from audit.rehearsal.conversation import invent_calls, invent_load
 from audit.rehearsal.expectation import expect
-from audit.rehearsal.memory import KEPT, Beat, _Series, resident
+from audit.rehearsal.measured import AlertsOutcome, Arrival, Evidence, Spans, spread
+from audit.rehearsal.memory import KEPT, Beat, MemorySeries, _Series, resident
 from audit.rehearsal.read_back import compare, ended, read_back
 from audit.rehearsal.rehearsal import CONTROL_S, _beginning
+from audit.rehearsal.rooms import RoomMedia, SideMedia
 from audit.rehearsal.script import plan
+from audit.rehearsal.summary import render_evidence
+from phi_guard.policy import shipped
+from tracing.recorder import Tally
 from tracing.settings import read_settings
 
 PROJECT = "medical-voice-agent-dev"
@@ -226,3 +234,48 @@ def test_what_cannot_end_well_is_said_before_the_calls(tmp_path, monkeypatch, ar
     assert fault in done.output
     assert time.monotonic() - began < 20
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def some_evidence():
+    none = Cost(0.0, 0.0, 0.0, 0)
+    side = SideMedia(12.0, 1.5, 0.25, 20.0, 2.0, 1.0, 7)
+    return Evidence(
+        project="p", endpoint="http://127.0.0.1:1", env="dev", policy_digest="d", started_at="t", took_s=320.0, calls=10, calls_crashed=0,
+        trace_ids=[], tracer_faults=0, unanswered_turns=2, spans=Spans(9, 8, 0, 0, {}, adds_up=True, sampled=1),
+        agent_side=Tally(9, 9, 0, {}), overhead_us=none, idle_us=none, langsmith_create_run_us=none, in_call_record_us=none,
+        in_call_handler_us=none, loop_lateness_us={"p99": 3.0, "untraced_p99": 2.0, "idle_p99": 1.0}, ttft_ms=[200.0, 300.0],
+        ttft_error_ms=4.0, canaries=None, relay_state="idle", relay_fault="", untraced_s=61.2, ttft_errors=spread([1.0, 4.0]),
+        load=Load(10, 5.02), completeness=Completeness(10, 9, 8, {"tool": 1, "trace": 1}), arrival=Arrival(80, 79, 1, ""),
+        memory={"agent": MemorySeries(100.0, 110.0, 111.0, 300, [])}, scenes={"booking": 4}, languages={"fr": 3},
+        media=[RoomMedia(side, side)], alerts=AlertsOutcome(False, 11, 12, "a.json"), interrupted=True,
+    )  # fmt: skip
+
+
+def test_the_table_tells_each_part_that_was_measured():
+    """One line for each; where there is no /proc it says so."""
+    evidence = some_evidence()
+    text = render_evidence(evidence, width=200)
+    for line in (
+        "INTERRUPTED", "load: 10 at once, the shortest 5.02 minutes; 0 crashed, 2 turns unanswered", "scenes: booking 4", "languages: fr 3",
+        "1 sampled out", "read back: 79 of 80 runs", "traces: 8 of 10 whole, 9 arrived", "p50 4.0, p99 4.0, n 2",
+        "memory of the agent, MiB: 100 once warm, 110 at the end, 111 at most (n 300)",
+        "rtt ms 12.0, jitter ms 1.5, loss % 0.2 (7 windows)",
+        "alerts: 11 of 12 fired and resolved, NOT PASSED", "the untraced calls lasted 61 s",
+    ):  # fmt: skip
+        assert line in text
+    assert "memory: not measured" in render_evidence(replace(evidence, memory={}))
+
+
+@pytest.mark.slow
+def test_the_alerts_are_rehearsed_with_evidence_of_their_own(tmp_path):
+    """A rule that fires and resolves for real is named in the rehearsal's evidence; one that nothing reaches leaves it unproven."""
+    rule = next(rule for rule in load_rules(shipped("alerts.yaml")) if rule.metric == "ttft_p95")
+    quiet = replace(some_evidence(), alerts=None, problems=[])
+    good = _with_alerts(quiet, [rule], None, tmp_path / "alerts.json")
+    assert (good.alerts, good.problems) == (AlertsOutcome(True, 1, 1, "alerts.json"), [])
+    assert load_alerts(tmp_path / "alerts.json").fired == (rule.name,)
+    bad = _with_alerts(quiet, [opened(rule)], None, None)
+    assert (bad.alerts, len(bad.problems)) == (AlertsOutcome(False, 0, 1, ""), 1)
+    lost = _with_alerts(quiet, [rule], str(tmp_path / "nowhere.yaml"), None)
+    assert lost.alerts is None
+    assert "could not be rehearsed" in lost.problems[0]

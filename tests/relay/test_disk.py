@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -230,6 +232,90 @@ def test_where_no_count_can_be_read_the_agents_tell_it_again(tmp_path):
     assert (ledger.offered, ledger.delivered) == (told + len(third), len(second) + len(third))
     assert (ledger.pending, ledger.dropped) == (0, {"outbox_lost": len(first)})
     again.outbox.close()
+
+
+# A relay's outbox that is damaged while no file may grow; then there is room again.
+NO_ROOM = """
+import resource, signal, sqlite3, sys
+from pathlib import Path
+from tracing.relay.clock import Hands
+from tracing.relay.database import put_aside
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path, limits = Path(sys.argv[1]), resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), limits[1]))
+try:
+    put_aside(path, "a test", Hands())
+except (sqlite3.Error, OSError) as fault:
+    print(type(fault).__name__, sorted(one.name for one in path.parent.glob("outbox.sqlite3*")))
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+put_aside(path, "a test", Hands())
+"""
+
+
+@pytest.mark.parametrize("room", [0, 30_000, 250_000], ids=["none", "for-no-tables", "for-no-rows"])
+def test_a_damaged_file_for_which_there_is_no_room_stays_until_there_is(tmp_path, room):
+    """Nothing that waits in it is forgotten for that: it is carried over when the disk takes it."""
+    intake = opened(tmp_path)
+    n = 0
+    for k in range(40):
+        records = call_records(tools=2, argument=json.dumps({"reason_for_visit": "my knee is sore " * 60}))
+        n += len(records)
+        assert send(intake, records, sender=f"s{k}")
+    intake.outbox.close()
+    path = tmp_path / "outbox.sqlite3"
+    assert path.stat().st_size > 250_000
+    pages, size = pages_of(path, "ops")
+    damage(path, pages[len(pages) // 2], size)
+    done = subprocess.run([sys.executable, "-c", NO_ROOM, path, str(room)], capture_output=True, text=True, timeout=60, check=True)
+    fault, _, left = done.stdout.partition(" ")
+    assert fault in {"OperationalError", "DatabaseError", "OSError"}
+    assert not any(name in left for name in (".new", ".2")), left
+    again = opened(tmp_path)
+    ledger = read_ledger(again.outbox, HERE)
+    assert ledger.adds_up
+    assert (ledger.offered, list(ledger.dropped)) == (n, ["outbox_lost"])
+    assert n - 40 < settle_all(again) < n
+    again.outbox.close()
+
+
+# An outbox that is overwritten while it is open and no file may grow; each use fails until there is room again, and then none.
+IN_USE = """
+import resource, signal, sqlite3, sys
+from pathlib import Path
+from tracing.relay.outbox import Outbox, OutboxUnusable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path, limits = Path(sys.argv[1]), resource.getrlimit(resource.RLIMIT_FSIZE)
+outbox = Outbox(path)
+outbox.pending(10)
+path.write_bytes(b"\\xa5" * path.stat().st_size)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+faults = 0
+for _ in range(4):
+    try:
+        with outbox.writing():
+            outbox.heard("a", 1, {})
+    except (sqlite3.Error, OSError, OutboxUnusable):
+        faults += 1
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+for _ in range(2):
+    try:
+        with outbox.writing():
+            outbox.heard("a", 1, {})
+    except sqlite3.Error:
+        print("once more")
+print(faults, outbox.offered(), len(list(path.parent.glob("outbox.sqlite3.2*"))) > 0)
+"""
+
+
+def test_an_outbox_in_use_that_could_not_be_put_aside_is_tried_again(tmp_path):
+    """It serves as soon as there is room, without another start."""
+    intake = opened(tmp_path)
+    for k in range(10):
+        assert send(intake, call_records(), sender=f"s{k}")
+    intake.outbox.close()
+    command = [sys.executable, "-c", IN_USE, tmp_path / "outbox.sqlite3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "4 1 True", done.stdout
 
 
 def use_both(intake, shipper):

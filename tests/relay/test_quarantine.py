@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from contextlib import closing
 
+import msgspec
 import pytest
 from fakes import Relay, Store, call_records, until
 from shipping import cleared_call, fill, open_gate, states
@@ -15,9 +16,11 @@ from phi_guard.switch import FileSwitch
 from phi_guard.switch_state import LEAK, SwitchState, doubt
 from tracing.launch import tell_overrun
 from tracing.own_cost import Overrun
+from tracing.record import Batch
 from tracing.recorder import Recorder
 from tracing.relay.clock import Hands
 from tracing.relay.database import put_aside
+from tracing.relay.intake import Intake
 from tracing.relay.ledger import read_ledger
 from tracing.relay.outbox import Limits, Outbox
 from tracing.relay.quarantine import STEP
@@ -76,6 +79,25 @@ def test_off_quarantines_what_waits_and_on_does_not_send_it(place, path, gate, r
         for _ in range(3):
             shipper._turn(outbox)
         assert len(sink.bodies) == len(last)
+        assert states(path) == {("quarantined", "switch_off"): len(rows) + len(more), ("delivered", ""): len(last)}
+        shipper._disclosures.close()
+
+
+def test_what_comes_as_soon_as_it_is_on_again_is_sent(place, path, gate, rows):
+    """Before the shipper has looked: what waited before is quarantined, what came after is not among it."""
+    switch, sink = FileSwitch(place / "switch.json"), MemorySink()
+    switch.turn_on("GO")
+    with closing(Outbox(path)) as outbox:
+        outbox.follow(switch.state())
+        fill(path, more := cleared_call(gate))
+        intake = Intake(outbox=outbox, gate=gate, switch=switch, pricing=None, project="project", env="dev", here=HERE)
+        shipper = Shipper(path, gate, sink, switch)
+        switch.turn_off("by hand")
+        switch.turn_on("GO")
+        last = [msgspec.Raw(msgspec.msgpack.encode(record)) for record in call_records()]
+        intake.take(msgspec.msgpack.encode(Batch(sender="agent", number=1, records=last, offered=len(last))))
+        for _ in range(3):
+            shipper._turn(outbox)
         assert states(path) == {("quarantined", "switch_off"): len(rows) + len(more), ("delivered", ""): len(last)}
         shipper._disclosures.close()
 

@@ -9,15 +9,19 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import msgspec
 import pytest
 import zmq
 from fakes import Relay, Store, call_records, until
 
+from phi_guard.runtime import state_dir
 from tracing.identity import new_id
 from tracing.record import Ack, Batch, CallClosed, CallEnded, CallOpened, GuardrailClosed
 from tracing.recorder import Recorder
+from tracing.relay.tenure import TenureRefused, holding
+from tracing.settings import Sampling, read_settings
 
 ENCODE = msgspec.msgpack.encode
 
@@ -57,6 +61,37 @@ def test_newer_settings_take_over_and_what_waits_with_the_agent_arrives(store, r
         first.stop()
     assert ledger.adds_up
     assert {run["extra"]["metadata"]["env"] for run in store.runs()} == {"prod"}
+
+
+def test_one_without_a_key_does_not_take_the_place_of_one_that_can_send(tmp_path, monkeypatch):
+    """Nothing else differs, and it could not send: it ends. With other settings it takes the place, as with another key."""
+    settings, told = read_settings(runtime=tmp_path / "run", endpoint="http://127.0.0.1:9"), []
+    state_dir(settings.state)
+    before = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        monkeypatch.setenv("LANGSMITH_API_KEY", "a")
+        with holding(settings, 0.2) as held:
+            assert held is not None
+            monkeypatch.delenv("LANGSMITH_API_KEY")
+            with holding(settings, 0.2) as other:
+                assert other is None
+            assert told == []
+            for change, key in (({"env": "prod"}, ""), ({"sampling": Sampling(0.5)}, ""), ({}, "b")):
+                monkeypatch.setenv("LANGSMITH_API_KEY", key)
+                with pytest.raises(TenureRefused), holding(replace(settings, **change), 0.2):
+                    pass
+            assert told == [signal.SIGTERM] * 3
+            content = (tmp_path / "run" / "relay.lock").read_text()
+        monkeypatch.delenv("LANGSMITH_API_KEY")
+        with holding(settings, 0.2) as held:
+            assert held is not None
+            monkeypatch.setenv("LANGSMITH_API_KEY", "a")
+            with pytest.raises(TenureRefused), holding(settings, 0.2):
+                pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(told) == 4
+    assert set(msgspec.json.decode(content)) == {"pid", "salt", "mark", "keyless"}
 
 
 def test_a_relay_that_was_stopped_takes_no_living_agent_for_dead(store, runtime):

@@ -85,16 +85,17 @@ class Database:
         path: the file; created readable by its owner alone.
         hands: where its clock looks.
         check: look through the whole file for damage first.
+        replaces: a new file takes the place of another.
 
     Raises:
         OutboxUnusable: the file is damaged, or of another version of ours.
     """
 
-    def __init__(self, path: Path, hands: Hands, *, check: bool = False) -> None:
+    def __init__(self, path: Path, hands: Hands, *, check: bool = False, replaces: bool = False) -> None:
         self.path = path.absolute()
         self._hands = hands
         # Writers of one process take turns here, which SQLite would have them do by waiting and asking again.
-        self._replaces = str(self.path) in _locks
+        self._replaces = replaces or str(self.path) in _locks
         self._turn = _locks.setdefault(str(self.path), threading.RLock())
         self.db, self.clock = self._open(check=check)
 
@@ -220,13 +221,19 @@ class Database:
             with suppress(sqlite3.Error):
                 self.db.close()
             self._replaces = True
-            self.db, self.clock = self._open()
+            try:
+                self.db, self.clock = self._open()
+            except OutboxUnusable as fault:  # it could not be put aside when its damage was met
+                with self._turn:
+                    put_aside(self.path, str(fault), self._hands)
+                    self.db, self.clock = self._open()
 
     def heal(self, fault: BaseException) -> None:
         """Put a damaged file aside and go on with a new one; any other fault is let be.
 
         Raises:
             OSError: the file cannot be put aside; it is tried again with the next use.
+            sqlite3.Error: likewise, what can be read of it finds no room elsewhere.
         """
         if isinstance(fault, sqlite3.DatabaseError) and is_damage(fault) and not self._busy:
             with self._turn:
@@ -251,25 +258,39 @@ def is_damage(fault: sqlite3.DatabaseError) -> bool:
 
 
 def put_aside(path: Path, why: str, hands: Hands) -> None:
-    """Rename an outbox that cannot be used, make a new one, and carry over what can be read of the old.
+    """Make a new outbox, carry over what can be read of one that cannot be used, and only then put it in the place of that.
+
+    So where the disk has no room for it, nothing is forgotten: the old one stays where it is, and is looked at again.
 
     Args:
         path: the outbox.
         why: for the log.
         hands: where the new one's clock looks.
+
+    Raises:
+        OSError: the files cannot be made or renamed.
+        sqlite3.Error: there is no room for the new one.
     """
+    made = path.with_name(f"{path.name}.new")
+    _remove(made)
+    try:
+        new = Database(made, hands, replaces=str(path.absolute()) in _locks)
+        try:
+            with new.writing():
+                carried = carry(path, new.db, VERSION)
+            new.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            new.db.close()
+    except BaseException:
+        _remove(made)
+        raise
     held = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{secrets.token_hex(2)}")
     for part in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             source = path.with_name(path.name + part)
             source.chmod(0o600)
             source.rename(held.with_name(held.name + part))
-    new = Database(path, hands)
-    try:
-        with new.writing():
-            carried = carry(held, new.db, VERSION)
-    finally:
-        new.db.close()
+    made.rename(path)
     say(f"outbox put aside as {held.name} ({why}): {carried}")
     _clear_old(path)
 
@@ -280,6 +301,11 @@ def _clear_old(path: Path) -> None:
     for name in held[:-ASIDE_MAX]:
         for part in ("", "-wal", "-shm"):
             path.with_name(name + part).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)
 
 
 def _remember(db: sqlite3.Connection, clock: Clock) -> None:

@@ -114,6 +114,7 @@ class Intake:
         if batch is None:
             return None
         self._more_to_come = bool(batch.number) and self._order.hear(batch.sender, batch.number, time.monotonic())
+        self.outbox.follow(self.switch.state())  # what waited when it went off is marked before anything new stands behind it
         records = [self._decode(raw) for raw in batch.records]
         outcomes = self._look_ahead(batch, records)
         with self._writing(batch):

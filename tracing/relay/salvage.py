@@ -24,6 +24,9 @@ _COUNTS: Final = (
 _YOUNG: Final = ("quarantines", "met", "draws", "draw_hours", "draw_marks")
 """Tables that an outbox of an earlier release does not have."""
 
+_NO_ROOM: Final = ("SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHM")
+"""To read a database whose log was not written back takes a file beside it. A disk that cannot be read is damage, and is not waited for."""
+
 
 def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
     """Carry over what can be read. Rows that were changed are known by their seals, by whoever takes them out.
@@ -38,6 +41,9 @@ def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
 
     Returns:
         What became of it, for the log.
+
+    Raises:
+        sqlite3.Error: there is no room, to read the one or to write the other; nothing is known of the old one's state.
     """
     try:
         with closing(sqlite3.connect(held, isolation_level=None, timeout=1.0)) as old:
@@ -47,7 +53,9 @@ def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
             names = [name for name in _COUNTS if name in there or name not in _YOUNG]
             tables = {name: old.execute(f"SELECT * FROM {name}").fetchall() for name in names}  # noqa: S608  # closed text
             rows = _rows(old)
-    except sqlite3.Error:
+    except sqlite3.Error as fault:
+        if str(getattr(fault, "sqlite_errorname", "")).startswith(_NO_ROOM):
+            raise
         return "its counts cannot be read, what waited in it is not sent"
     arrived = sum(int(row[4]) for row in tables["senders"])
     counted = {state: sum(int(n) for _, s, _, _, n in tables["totals"] if s == state) for state in {row[1] for row in tables["totals"]}}

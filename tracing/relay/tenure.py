@@ -33,19 +33,33 @@ class TenureRefused(PhiGuardError):
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """What the lock file says of the relay that holds it; the mark cannot be traced back to a key, since the salt is as long as one."""
+    """What the lock file says of the relay that holds it; a mark cannot be traced back to a key, since the salt is as long as one.
+
+    Args:
+        pid: its process.
+        salt: of both marks.
+        mark: of all that decides what it does.
+        keyless: of all that but its key; empty where it has none.
+    """
 
     pid: int
     salt: str
     mark: str
+    keyless: str = ""
+
+    def serves(self, settings: Settings) -> bool:
+        """Whether it does what a relay of ours would: that has the same key, or none, and could not send in its place."""
+        key = _key()
+        return self.mark == _mark(settings, self.salt, key) or (not key and self.keyless == _mark(settings, self.salt, ""))
 
 
 @contextmanager
 def holding(settings: Settings, patience_s: float) -> Iterator[Callable[[], bool] | None]:
     """Hold a runtime directory.
 
-    A relay that holds it already under the same settings keeps it. One under others (another policy, project, key or version) is told to
-    stop, because ours are the newer ones: a tightened policy must not wait for the old relay to be found and ended by hand.
+    A relay that holds it already under the same settings keeps it, also against one that has no API key and could not send. One under
+    others (another policy, project, key or version) is told to stop, because ours are the newer ones: a tightened policy must not wait
+    for the old relay to be found and ended by hand.
 
     Args:
         settings: ours.
@@ -90,7 +104,7 @@ def _take(handle: int, settings: Settings, patience_s: float) -> bool:
     end, told = time.monotonic() + patience_s, 0
     while not _locked(handle):
         holder = _read(handle)
-        if holder is not None and holder.mark == _mark(settings, holder.salt):
+        if holder is not None and holder.serves(settings):
             return False
         if holder is not None and holder.pid != told:
             with suppress(ProcessLookupError):
@@ -99,9 +113,10 @@ def _take(handle: int, settings: Settings, patience_s: float) -> bool:
         if time.monotonic() > end:
             raise TenureRefused(f"{settings.runtime}: a relay under other settings (process {told}) does not stop: end it")
         time.sleep(_LOOK_S)
-    salt = os.urandom(32).hex()
+    salt, key = os.urandom(32).hex(), _key()
+    ours = _Holder(os.getpid(), salt, _mark(settings, salt, key), _mark(settings, salt, "") if key else "")
     os.ftruncate(handle, 0)
-    os.pwrite(handle, msgspec.json.encode(_Holder(os.getpid(), salt, _mark(settings, salt))), 0)
+    os.pwrite(handle, msgspec.json.encode(ours), 0)
     return True
 
 
@@ -122,11 +137,15 @@ def _read(handle: int) -> _Holder | None:
     return holder if holder.pid > 1 else None
 
 
-def _mark(settings: Settings, salt: str) -> str:
+def _key() -> str:
+    return os.environ.get("LANGSMITH_API_KEY", "")
+
+
+def _mark(settings: Settings, salt: str, key: str) -> str:
     """Fingerprint of all that decides what a relay does: settings, contents of its files, key, version."""
     mark = hashlib.blake2b(key=salt.encode()[:64], digest_size=16)
     files = [Path(settings.policy or shipped("clinic.yaml")), Path(settings.pricing or shipped("pricing.yaml"))]
-    facts = [settings.env, settings.project, settings.endpoint, os.environ.get("LANGSMITH_API_KEY", ""), _version()]
+    facts = [settings.env, settings.project, settings.endpoint, key, _version()]
     facts += [str(fact) for fact in (settings.switch, settings.state, settings.outbox_max_bytes, settings.outbox_ttl_s, settings.sampling)]
     for fact in [*(_content(file) for file in files), *(fact.encode() for fact in facts)]:
         mark.update(len(fact).to_bytes(8) + fact)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import struct
 import time
@@ -47,9 +46,8 @@ class Guest:
         told = self.media.close()
         self._speaking.cancel()
         await asyncio.gather(self._speaking, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HANG_UP_S):
-                await self.room.disconnect()
+        # Whoever leaves a server that has gone has left it too.
+        await asyncio.gather(asyncio.wait_for(self.room.disconnect(), HANG_UP_S), return_exceptions=True)
         return told
 
 
