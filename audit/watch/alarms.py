@@ -6,7 +6,7 @@ that one saw fire is read from its state, and of two accounts of the same rule t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from audit.alerts.state import FILE
 from audit.alerts.watch import Watch
 from audit.calls.index import CallIndex
 from audit.source import SourceError
-from audit.watch.round import AlertLook
+from audit.watch.round import AlertLook, stamp
 from phi_guard.errors import PhiGuardError
 from phi_guard.gate import Gate
 from phi_guard.outbound.sink import Sink
@@ -50,25 +50,30 @@ class Alarms:
         log: directory of the audit's log.
         account: of the relay, or None.
         elsewhere: state of `phi-audit alerts watch`, to be read; None where this watch writes that very state.
+        begun: when the watch began: what had fired and was over before does not count.
+        told: what earlier rounds have told of alerts, where the watch is gone on with.
     """
 
     def __init__(
         self, directory: Path, rules: Sequence[Rule], gate: Gate, sinks: Mapping[str, Sink], *, index: CallIndex, reading: Reader, env: str,
         project: str, switch: Callable[[], SwitchState], log: Path, account: Path | None = None, elsewhere: Path | None = None,
+        begun: datetime, told: Iterable[AlertLook] = (),
     ) -> None:  # fmt: skip
         self.index = index
         self._rules = tuple(rule for rule in rules if rule.metric not in BLIND)
         self._watch = Watch(directory, self._rules, gate, sinks)
         self._reading, self._env, self._project = reading, env, project
         self._switch, self._log, self._account, self._elsewhere = switch, log, account, elsewhere
+        self._own, self._others = _Told(begun), _Told(begun)
+        for one in told:
+            self._own.know(one.fired)
+            self._others.know(one.elsewhere)
 
-    def look(self, now: datetime, since: datetime, *, first: bool) -> tuple[AlertLook, tuple[str, ...]]:
-        """Judge once: how the alerts stand, and what went wrong, in words. Never raises.
+    def look(self, now: datetime) -> tuple[AlertLook, tuple[str, ...]]:
+        """Judge once: how the alerts stand, and what went wrong, in words. Never raises what a file or the network can cause.
 
         Args:
             now: with a zone.
-            since: when the look before was.
-            first: whether there was none: then what fires already counts as well.
         """
         problems: list[str] = []
         try:
@@ -86,8 +91,8 @@ class Alarms:
         tracks = look.tracks
         return (
             AlertLook(
-                fired=_fired(tracks, since, first=first),
-                elsewhere=self._other(since, problems, first=first),
+                fired=self._own.news(tracks),
+                elsewhere=self._other(problems),
                 firing=tuple(track.rule for track in tracks if track.episode is not None),
                 unjudged=tuple(track.rule for track in tracks if not track.known),
                 sent=look.sent,
@@ -95,7 +100,7 @@ class Alarms:
             tuple(problems),
         )
 
-    def _other(self, since: datetime, problems: list[str], *, first: bool) -> dict[str, int]:
+    def _other(self, problems: list[str]) -> dict[str, tuple[str, ...]]:
         if self._elsewhere is None:
             return {}
         try:
@@ -104,25 +109,40 @@ class Alarms:
             problems.append(f"alerts: {fault}")
             return {}
         here = [t for t in state.tracks.values() if (t.env, t.project) == (self._env, self._project) and t.metric not in BLIND]
-        return _fired(here, since, first=first)
+        return self._others.news(here)
 
     def _unknown(self) -> AlertLook:
         return AlertLook(unjudged=tuple(rule.name for rule in self._rules))
 
 
-def _fired(tracks: Sequence[Track], since: datetime, *, first: bool) -> dict[str, int]:
-    """By rule, how often it fired after an instant; at the first look, what fires already counts once."""
-    counted = {track.rule: _times(track, since, first=first) for track in tracks}
-    return {rule: n for rule, n in sorted(counted.items()) if n}
+class _Told:
+    """Which firings of an account were told, by rule and instant: each is told once, however long it can be seen."""
 
+    def __init__(self, begun: datetime) -> None:
+        self._begun = begun
+        self._known: dict[str, set[str]] = {}
 
-def _times(track: Track, since: datetime, *, first: bool) -> int:
-    """A track keeps the instants of the last hour at which it fired and resolved, in turn; the last is as it stands."""
-    begun = track.changes[-1::-2] if track.episode is not None else track.changes[-2::-2]
-    times = sum(at > since for at in begun)
-    if track.episode is not None and (first or track.episode.at > since):
-        return max(times, 1)
-    return times
+    def know(self, told: Mapping[str, tuple[str, ...]]) -> None:
+        """Take in what was told before."""
+        for rule, instants in told.items():
+            self._known.setdefault(rule, set()).update(instants)
+
+    def news(self, tracks: Sequence[Track]) -> dict[str, tuple[str, ...]]:
+        """By rule, the firings that were not told yet."""
+        found: dict[str, tuple[str, ...]] = {}
+        for track in tracks:
+            fresh = {stamp(at) for at in self._instants(track)} - self._known.get(track.rule, set())
+            if fresh:
+                found[track.rule] = tuple(sorted(fresh))
+        self.know(found)
+        return found
+
+    def _instants(self, track: Track) -> Iterator[datetime]:
+        """When it fired: a track keeps the changes of the last hour, firing and resolved in turn, and the last is as it stands."""
+        changes = track.changes[-1::-2] if track.episode is not None else track.changes[-2::-2]
+        yield from (at for at in changes if at > self._begun)
+        if track.episode is not None:
+            yield track.episode.at
 
 
 def _told(fault: Exception) -> str:

@@ -170,8 +170,8 @@ def _counts(begun: Begun, rounds: Sequence[Round], at: datetime) -> _Counts:
     own: Counter[str] = Counter()
     elsewhere: Counter[str] = Counter()
     for one in rounds:
-        own.update(one.alerts.fired)
-        elsewhere.update(one.alerts.elsewhere)
+        own.update({rule: len(instants) for rule, instants in one.alerts.fired.items()})
+        elsewhere.update({rule: len(instants) for rule, instants in one.alerts.elsewhere.items()})
     fired = {rule: max(own[rule], elsewhere[rule]) for rule in sorted({*own, *elsewhere})}
     looked = [begun.moment, *(one.moment for one in rounds if one.finished), at]
     gaps = [((after - before).total_seconds(), before, after) for before, after in pairwise(looked)]

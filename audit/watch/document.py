@@ -86,7 +86,7 @@ def _changes(before: Round | None, one: Round) -> Iterator[str]:
         yield f"the first round: {one.census.calls} calls, clean"
     if one.enforced and (before is None or one.enforced != before.enforced):
         yield f"telemetry's switch is {one.enforced}"
-    fired = {rule: max(one.alerts.fired.get(rule, 0), one.alerts.elsewhere.get(rule, 0)) for rule in _rules(one)}
+    fired = {rule: max(len(one.alerts.fired.get(rule, ())), len(one.alerts.elsewhere.get(rule, ()))) for rule in _rules(one)}
     for rule, n in fired.items():
         yield f"alert {rule} fired{f' {n} times' if n > 1 else ''}"
     for rule in sorted(set(before.alerts.firing if before else ()) - set(one.alerts.firing)):

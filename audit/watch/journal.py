@@ -59,6 +59,14 @@ class Journal:
         self._waiting: list[tuple[str, Mapping[str, object]]] = []
 
     @property
+    def began(self) -> datetime:
+        """When the watch began. Raises ValueError where it has not."""
+        if self.begun is None:
+            msg = "the journal was not begun"
+            raise ValueError(msg)
+        return self.begun.moment
+
+    @property
     def head(self) -> Mark:
         """The last place of the chain that is on disk."""
         return self._at

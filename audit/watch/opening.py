@@ -161,7 +161,7 @@ def hold(
             index, asked.rules, project=asked.project, file=None, endpoint=asked.endpoint, api_key=asked.api_key
         )  # fmt: skip
         watching = Watching(
-            journal, _examiner(asked, progress), _alarms(asked, index, reading), asked.switch, clock, enforce=asked.enforce,
+            journal, _examiner(asked, progress), _alarms(asked, index, reading, journal), asked.switch, clock, enforce=asked.enforce,
             on_round=on_round, on_problem=on_problem, on_wait=on_wait,
         )  # fmt: skip
         ended: Ended | None = None
@@ -205,12 +205,12 @@ def _examiner(asked: Asked, progress: Progress) -> Examiner:
     )  # fmt: skip
 
 
-def _alarms(asked: Asked, index: CallIndex, reading: Reader) -> Alarms:
+def _alarms(asked: Asked, index: CallIndex, reading: Reader, journal: Journal) -> Alarms:
     own = asked.deliver is None
     return Alarms(
         asked.directory if own else asked.audit, asked.rules, Gate(asked.policy, None), asked.deliver or {}, index=index, reading=reading,
         env=asked.env, project=asked.project, switch=asked.switch, log=asked.audit, account=asked.beside.account,
-        elsewhere=asked.audit if own else None,
+        elsewhere=asked.audit if own else None, begun=journal.began, told=[one.alerts for one in journal.rounds],
     )  # fmt: skip
 
 

@@ -38,15 +38,16 @@ class AlertLook:
     """How the alerts stood.
 
     Args:
-        fired: by rule, how often it fired since the look before, as this watch judged it.
+        fired: by rule, the instants for which it fired that no look before has told, ISO 8601, as this watch judged it. They may lie before
+            the last look: traces come late.
         elsewhere: likewise as `phi-audit alerts watch` judged it, where one runs.
         firing: rules that fired at the time.
         unjudged: rules that could not be judged.
         sent: messages that were taken by a sink.
     """
 
-    fired: Mapping[str, int] = field(default_factory=dict)
-    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    fired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     firing: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     sent: int = 0

@@ -36,7 +36,7 @@ class Examines(Protocol):
 class Alarmed(Protocol):
     """Judges the alerts (`audit.watch.alarms.Alarms`)."""
 
-    def look(self, now: datetime, since: datetime, *, first: bool) -> tuple[AlertLook, tuple[str, ...]]:
+    def look(self, now: datetime) -> tuple[AlertLook, tuple[str, ...]]:
         """How they stand, and what went wrong."""
 
 
@@ -122,7 +122,7 @@ class Watching:
                 problems += _logged(examined.assessment.report, now)
             if self._enforce and (news or (before is not None and before.enforced.startswith(NOT_OFF))):
                 enforced = _contained(census.report, now)
-        alerts, wrong = self._alarms.look(now, since, first=before is None)
+        alerts, wrong = self._alarms.look(now)
         switch = switching.look(self._switch, self._last_switch(), since, now)
         one = Round(
             n=(before.n if before else 0) + 1, at=stamp(now), took_s=round(max(0.0, self._clock.steady() - steady), 3), state=state,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from audit.rehearsal.canary import collect, count
 from audit.rehearsal.conversation import invent_calls, invent_load
 from audit.rehearsal.expectation import ExpectedTrace, expect
-from audit.rehearsal.scenes import LANGUAGES, SCENES
+from audit.rehearsal.scenes import LANGUAGES, SCENES, person
 from audit.rehearsal.scenes.pace import CUT_MS, SPEECH_MS, THINKS_MS
 from audit.rehearsal.script import ScriptError, hasten, lengthen, plan
 from phi_guard.policy import load_policy, shipped
@@ -126,6 +126,10 @@ def test_nobody_is_met_by_chance(policy, seed):
     sides = [side for call in calls for turn in call.turns for tool in turn.tools for side in (tool.arguments, tool.result)]
     passing = [{"x": {name: value}} for side in sides for name, value in (side or {}).items() if name in PASSING]
     assert {name for run in passing for name in run["x"]} == PASSING
+    for side in sides:
+        if side and "notes" in side:  # of free text there passes what is left without the caller
+            passing.append({"x": side["notes"].replace(side["patient_name"].partition(" ")[0], "-").replace(side["phone"], "-")})
+    passing += [{"x": particle} for particles in person._BEFORE.values() for particle in particles]
     canaries = collect(calls, policy)
     assert len(canaries) > 100
     assert count(canaries, passing).arrived == 0

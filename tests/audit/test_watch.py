@@ -447,6 +447,7 @@ class InMemory:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_192_rounds_load_the_detectors_once_and_need_no_more_memory(place, no_answers, monkeypatch):
     """48 hours at a round a quarter of an hour: what the process holds after the last rounds is what it held after the first forty."""
     calls = [run for n in range(4) for run in next(invent(1, n, place.clock.begin + n * HOUR, 0))]

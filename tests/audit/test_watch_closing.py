@@ -38,8 +38,8 @@ def rounds(*, without=(), **more):
         pytest.param(rounds(without=(15, 30, 45, 60)), True, "UNPROVEN", exits.UNPROVEN, "nobody looked for 4500 s", id="a gap"),
         pytest.param(rounds(), False, "UNPROVEN", exits.INTERRUPTED, "it was stopped", id="stopped"),
         pytest.param(rounds(state="NO_GO", why="phi_findings: 1"), True, "NO_GO", exits.NO_GO, "phi_findings: 1", id="no-go"),
-        pytest.param(rounds(alerts=AlertLook(fired={"leak": 2})), True, "NO_GO", exits.NO_GO, "leak 2 times", id="an alert"),
-        pytest.param(rounds(alerts=AlertLook(elsewhere={"leak": 1})), True, "NO_GO", exits.NO_GO, "leak 1 time", id="an alert elsewhere"),
+        pytest.param(rounds(alerts=AlertLook(fired={"leak": ("1", "2")})), True, "NO_GO", exits.NO_GO, "leak 2 times", id="an alert"),
+        pytest.param(rounds(alerts=AlertLook(elsewhere={"leak": ("1",)})), True, "NO_GO", exits.NO_GO, "leak 1 time", id="elsewhere"),
         pytest.param(rounds(switch=SwitchLook(off_s=7.0)), True, "NO_GO", exits.NO_GO, "off for 7 s", id="the switch"),
         pytest.param(rounds(census=Census()), True, "UNPROVEN", exits.UNPROVEN, "no call", id="no call"),
         pytest.param(rounds(state="UNFINISHED", why="down"), True, "UNPROVEN", exits.UNPROVEN, "last scan was not finished", id="the last"),
@@ -67,13 +67,13 @@ def test_an_alert_that_no_round_could_judge_is_not_proven():
 def test_of_two_accounts_of_an_alert_the_larger_counts():
     """This watch's own judging and that of `alerts watch` see the same alert: it is not counted twice."""
     seen = rounds()
-    seen[2] = at(30, n=3, alerts=AlertLook(fired={"leak": 1}, elsewhere={"leak": 1, "ttft_p95": 1}))
-    seen[3] = at(45, n=4, alerts=AlertLook(elsewhere={"leak": 1}))
+    seen[2] = at(30, n=3, alerts=AlertLook(fired={"leak": ("1",)}, elsewhere={"leak": ("1",), "ttft_p95": ("1",)}))
+    seen[3] = at(45, n=4, alerts=AlertLook(elsewhere={"leak": ("1",)}))
     assert close(BEGUN, seen, at=END, ended=True, report=None).monitoring.alerts == {"leak": 2, "ttft_p95": 1}
 
 
 def test_the_evidence_is_what_the_gates_read(tmp_path):
-    closing = close(BEGUN, rounds(alerts=AlertLook(fired={"error_rate_2": 1})), at=END, ended=True, report=None)
+    closing = close(BEGUN, rounds(alerts=AlertLook(fired={"error_rate_2": ("1",)})), at=END, ended=True, report=None)
     path = tmp_path / "monitoring.json"
     path.write_text(json.dumps(evidence(closing.monitoring)))
     assert load_evidence([path]).monitoring == closing.monitoring
@@ -83,7 +83,7 @@ def test_the_evidence_is_what_the_gates_read(tmp_path):
 def test_every_format_says_what_differed(fmt):
     seen = rounds()
     seen[2] = at(30, n=3, state="UNFINISHED", why="127.0.0.1 cannot be reached")
-    seen[3] = at(45, n=4, alerts=AlertLook(fired={"leak": 1}, firing=("leak",)))
+    seen[3] = at(45, n=4, alerts=AlertLook(fired={"leak": ("1",)}, firing=("leak",)))
     seen[4] = at(60, n=5, switch=SwitchLook(on=False, at=stamp(T0 + timedelta(minutes=50)), hold="leak", off_s=600.0, changed=True))
     text = render(close(BEGUN, seen, at=END, ended=True, report=None), fmt)
     for told in ("cannot be reached", "clean again", "alert leak fired", "alert leak was over", "switch was off since 2026-03-10 09:50:00"):

@@ -24,7 +24,7 @@ def one(n):
     return Round(
         n=n, at=stamp(T0 + timedelta(minutes=15 * n)), took_s=1.5, state="NO_GO" if n == 2 else "CLEAN", why="phi_findings: 1" * (n == 2),
         census=Census(report="ab" * 32, calls=n, failed=("phi_findings",), ttft_p50_ms=640.0),
-        alerts=AlertLook(fired={"leak": 1}, firing=("leak",)), switch=SwitchLook(on=n != 2, at=stamp(T0), off_s=0.25),
+        alerts=AlertLook(fired={"leak": (stamp(T0),)}, firing=("leak",)), switch=SwitchLook(on=n != 2, at=stamp(T0), off_s=0.25),
         problems=("a disk is full",),
     )  # fmt: skip
 
@@ -88,11 +88,12 @@ def test_a_head_that_is_gone_shows(kept):
 def test_a_line_that_a_crash_tore_is_no_line(kept):
     """The writer was never told that it is kept: the journal goes on after the last whole one."""
     with (kept / "watch.jsonl").open("ab") as file:
-        file.write(b'{"event":"round","n":4,"prev":"' + b"0" * 900)
+        file.write(b'{"event":"round","n":4,"prev":"' + b"0" * 9_000)
     journal = Journal(kept)
     assert len(journal.rounds) == 3
     journal.add(one(4), T0)
     assert [each.n for each in Journal(kept).rounds] == [1, 2, 3, 4]
+    assert lines(kept)[-1].endswith(b"\n")
 
 
 def test_an_exchange_while_it_goes_on_is_found_at_the_end(kept, tmp_path):

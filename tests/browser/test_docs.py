@@ -1,16 +1,13 @@
-"""The site in a real browser, opened from disk: it asks nobody, fits a telephone, is read in light and dark, finds words, shows its picture."""
+"""The site in a real browser, opened from disk: it asks nobody, fits a telephone, is light and dark, finds words, shows its picture."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import built_site
 import pytest
 
 CHROMIUM = shutil.which("chromium")
-ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium (apt-get install chromium)"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the driver's own pipes
@@ -27,12 +24,7 @@ TELEPHONE, DESK = 360, 1280
 def site(tmp_path_factory):
     """The built site's directory."""
     pytest.importorskip("sphinx")
-    directory = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "sphinx", "-q", "-b", "html", "-d", directory / "doctrees", ROOT / "docs", directory / "html"],
-        capture_output=True, check=True, timeout=170, cwd=directory,
-    )  # fmt: skip
-    return directory / "html"
+    return built_site.build(tmp_path_factory.getbasetemp())[0]
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +77,18 @@ def test_it_is_light_and_dark(opened, site, name):
     for scheme in ("light", "dark"):
         page = opened(scheme=scheme)
         page.goto((site / name).as_uri())
-        told[scheme] = page.evaluate(
-            "['backgroundColor', 'color'].map((what) => getComputedStyle(document.body)[what].match(/[0-9.]+/g).slice(0, 3).reduce((a, b) => a + +b, 0))"
-        )
-    assert told["light"][0] > 600 > 300 > told["light"][1]
-    assert told["dark"][0] < 200 < 500 < told["dark"][1]
+        told[scheme] = page.evaluate(LIGHT)
+    paper, ink = told["light"]
+    assert paper > 600
+    assert ink < 300
+    paper, ink = told["dark"]
+    assert paper < 200
+    assert ink > 500
+
+
+LIGHT = """() => ["backgroundColor", "color"].map((what) =>
+  getComputedStyle(document.body)[what].match(/[0-9.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0))"""
+"""Of paper and ink: red, green and blue together, 0 to 765."""
 
 
 def test_a_word_is_found_from_disk(opened, site):

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from cli.test_rehearse_command import phi_audit
@@ -207,6 +208,7 @@ def test_a_long_series_of_memory_stays_small_and_keeps_both_ends():
     assert told.first == pytest.approx(100.3, abs=0.65)
     assert 90 <= len(told.series) <= KEPT
     assert (told.series[0][0], told.series[-1][0]) == (0.0, 7199.0)
+    assert len({after[0] - before[0] for before, after in pairwise(told.series[:-1])}) == 1
 
 
 def test_the_control_is_a_minute_of_each_call():

@@ -1,4 +1,4 @@
-"""Every command of the pages is executed: here, in a project of made-up calls; or in the test that is named; or it is said why it is not."""
+"""Every command of the pages is executed: here, in a project of made-up calls; or in the test that is named; or it says why not."""
 
 from __future__ import annotations
 
@@ -79,11 +79,14 @@ STORY = (
     ("phi-audit purge --resume receipts.json --yes --wait 1h", 0),
     ('phi-audit incident note ID --receipts receipts.json --text "purge asked for"', 0),
     ("phi-audit incident draft ID -o assessment.md", 0),
-    ('phi-audit incident assess ID --people 3 --decision breach --text "decided by the privacy officer on 20 November"', 0),
+    ('phi-audit incident assess ID --people 3 --decision breach --text "decided by the privacy officer, who signed the draft"', 0),
     ('phi-audit incident close ID --text "the field is redacted now; the example stands in the policy"', 0),
     # What a report is good for.
     (
-        'phi-audit baseline create report.json --finding 9f2c41aa03b7d6e5 --owner "M. Rey" --reason "label of the test clinic" --expires 90d',
+        (
+            'phi-audit baseline create report.json --finding 9f2c41aa03b7d6e5 --owner "M. Rey"'
+            ' --reason "label of the test clinic" --expires 90d'
+        ),
         0,
     ),
     ("phi-audit baseline diff report.json", 1),  # the value is found by two layers, and one finding was accepted
@@ -98,8 +101,10 @@ STORY = (
     ('phi-audit alerts silence ttft_p95 --for 2h --reason "load test"', 0),
     ("phi-audit export --project medical-voice-agent-prod --by session --format csv --directory exports --cursor exports/cursor.json", 0),
     (
-        "phi-audit export --project medical-voice-agent-prod --by session --by tool --format csv --directory exports"
-        " --cursor exports/cursor.json",
+        (
+            "phi-audit export --project medical-voice-agent-prod --by session --by tool --format csv --directory exports"
+            " --cursor exports/cursor.json"
+        ),
         0,
     ),
 )
@@ -109,7 +114,7 @@ STANDS_FOR = {
     "/mnt/other/phi-audit.anchor": "other.anchor",
     "agent/": "my_agent/",
 }
-"""What stands here for what a page says of another machine. ID, PUBLIC_KEY_OF_..., and a finding's fingerprint are what was printed before."""
+"""What stands here for what a page says of another machine. ID, PUBLIC_KEY_OF_... and a fingerprint are what was printed before."""
 
 ELSEWHERE = {
     "rehearse": "tests/cli/test_rehearse_command.py",
@@ -138,7 +143,7 @@ ELSEWHERE = {
 """Too long, or a terminal's or a service's: the test that runs the command for real."""
 
 NOT_RUN = {
-    "doctor --live": "asks LangSmith, LiveKit, Azure and Slack with the reader's keys; tests/cli/test_doctor_live.py has stand-ins for them",
+    "doctor --live": "asks the services with the reader's keys; tests/cli/test_doctor_live.py has stand-ins for them",
     "alerts test --sink slack": "posts to the reader's channel; tests/cli/test_alerts_command.py has a stand-in for it",
     "bench switch": "kills a Redis server twenty times, for a minute",
     "serve": "does not end; every test of this file reads from the store that it runs",

@@ -78,9 +78,19 @@ def test_each_class_is_found_by_a_rule_and_counts_as_its_number():
 
 
 @pytest.mark.parametrize("row", [*IDENTIFIER_ROWS, *ARTICLE_ROWS], ids=lambda row: row[0])
-def test_each_row_names_a_test(row):
-    """At least one, in its own column."""
-    assert TEST.search(row[5] if row in IDENTIFIER_ROWS else row[4])
+def test_each_row_has_its_tests(row):
+    """At least one, in the list below the table."""
+    told = [line for line in TEXT.splitlines() if line.startswith(f"- {row[0]}: ") and TEST.search(line)]
+    assert len(told) == 1
+
+
+def test_each_row_of_the_threat_model_has_its_tests():
+    """By number, none left out."""
+    text = PAGES[1].read_text("utf-8")
+    numbers = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    told = [line for line in text.splitlines() if re.match(r"- \d+: ", line) and TEST.search(line)]
+    assert len(numbers) > 15
+    assert numbers == [line[2:].partition(":")[0] for line in told] == [str(n) for n in range(1, len(numbers) + 1)]
 
 
 def test_every_article_has_its_row_with_a_command():

@@ -149,6 +149,12 @@ def generate():
         sys.path.remove(str(DOCS))
 
 
+@pytest.fixture
+def environment(generate):
+    """The part of the generator that looks for variables."""
+    return sys.modules["generator.environment"]
+
+
 def test_a_page_that_differs_is_told(generate, monkeypatch, tmp_path, capsys):
     """One that was changed by hand, one that is missing, and one that nothing makes; writing puts all of it right."""
     monkeypatch.setattr(generate, "pages", lambda: {"a.md": "a\n", "b.md": "b\n"})
@@ -167,23 +173,24 @@ def test_a_page_that_differs_is_told(generate, monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(
     "code",
     [
-        'x = os.environ.get("PHI_AUDIT_NEW")', 'x = os.environ["PHI_AUDIT_NEW"]', 'NAME = "PHI_AUDIT_NEW"', 'x = os.getenv("PHI_AUDIT_NEW")',
+        'x = os.environ.get("PHI_AUDIT_NEW")', 'x = os.environ["PHI_AUDIT_NEW"]', 'NAME = "PHI_AUDIT_NEW"',
+        'x = os.getenv("PHI_AUDIT_NEW")',
         'x = environ.get("NEW_THING")', '@click.option("--x", envvar="PHI_AUDIT_NEW")\ndef f(): pass', 'a = "NO_COLOR" not in os.environ',
     ],
 )  # fmt: skip
-def test_a_variable_that_is_read_is_seen(generate, code):
+def test_a_variable_that_is_read_is_seen(environment, code):
     """However it is written."""
-    assert list(generate._variables_of(ast.parse(code)))
+    assert list(environment.variables_of(ast.parse(code)))
 
 
-def test_a_variable_without_a_sentence_stops_the_generator(generate, monkeypatch):
+def test_a_variable_without_a_sentence_stops_the_generator(environment, monkeypatch):
     """And so does a sentence about one that nothing reads any more."""
-    monkeypatch.setattr(generate, "read_in_code", lambda: {"PHI_AUDIT_NEW": {"audit"}})
+    monkeypatch.setattr(environment, "read_in_code", lambda: {"PHI_AUDIT_NEW": {"audit"}})
     with pytest.raises(SystemExit, match="PHI_AUDIT_NEW"):
-        generate._environment()
-    monkeypatch.setattr(generate, "read_in_code", dict)
+        environment.environment()
+    monkeypatch.setattr(environment, "read_in_code", dict)
     with pytest.raises(SystemExit, match="PHI_AUDIT_DIR"):
-        generate._environment()
+        environment.environment()
 
 
 def test_every_command_has_its_help_on_the_page():
@@ -202,7 +209,7 @@ def test_blocks_are_of_their_language(page, tmp_path):
             json.loads(block)
         elif kind == "toml":
             tomllib.loads(block)
-            if "[project]" in block or "[relay]" in block or "[audit]" in block:
+            if re.search(r"^\[(project|relay|audit|sampling|environments)\b", block, re.MULTILINE):
                 path = tmp_path / f"{n}.toml"
                 path.write_text(block)
                 assert read_file(path).settings

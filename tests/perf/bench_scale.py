@@ -1,11 +1,12 @@
 """Traces by the million: makes an export, scans it with each engine, kills a worker half way, and prints digests, rates and memory.
 
-    python tests/perf/bench_scale.py make --traces 1000000 --texts 20000 -o DIR
+    python tests/perf/bench_scale.py make --traces 1000000 --texts 5000 --ids random -o DIR
     python tests/perf/bench_scale.py run DIR --engine processes:2 --kill -o FILE
     python tests/perf/bench_scale.py costs DIR
 
 The calls are synthetic: six runs each, ids, times, texts, doctors and clinics drawn from a seed; one call in ten thousand leaks a made-up
-name, so that there is something to find.
+name, so that there is something to find. Ids and times go up with the calls, as a tracer makes them and an export has them; with
+``--ids random`` they do not, which is the worst case for who counts them.
 """
 
 from __future__ import annotations
@@ -73,21 +74,28 @@ def texts(n: int, seed: int) -> list[str]:
     return list(found)
 
 
-def write(job: tuple[str, int, int, int, int]) -> int:
-    """One file of the export: so many traces, as a seed has them."""
-    path, first, n, different, seed = job
+def write(job: tuple[str, int, int, int, int, int]) -> int:
+    """One file of the export: so many traces, as a seed has them; with a total, ids and times go up over all of it."""
+    path, first, n, different, seed, total = job
     notes, r = texts(different, 1), random.Random(f"{seed}:{first}")
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
         for at in range(first, first + n, GROUP // 6):
-            rows = [run for i in range(at, min(at + GROUP // 6, first + n)) for run in call(i, r, notes)]
+            rows = [run for i in range(at, min(at + GROUP // 6, first + n)) for run in call(i, r, notes, total)]
             file.write_table(pa.table({name: [row[name] for row in rows] for name in SCHEMA.names}, schema=SCHEMA))
     return Path(path).stat().st_size
 
 
-def call(i: int, r: random.Random, notes: list[str]) -> list[dict[str, Any]]:
+def new_id(r: random.Random, at: datetime, *, ordered: bool) -> str:
+    """A random id, or one that begins with its time."""
+    if not ordered:
+        return str(uuid.UUID(int=r.getrandbits(128), version=4))
+    return str(uuid.UUID(int=(int(at.timestamp() * 1_000) << 80) | (7 << 76) | (r.getrandbits(12) << 64) | (2 << 62) | r.getrandbits(62)))
+
+
+def call(i: int, r: random.Random, notes: list[str], total: int) -> list[dict[str, Any]]:
     """A short whole call: root, start, guardrail, an agent's turn, a tool, the end."""
-    begin = NOW - timedelta(seconds=6 * 86_400 * r.random() + 60)
-    root = str(uuid.UUID(int=r.getrandbits(128), version=4))
+    begin = NOW - timedelta(seconds=6 * 86_400 * (1 - i / total if total else r.random()) + 60)
+    root = new_id(r, begin, ordered=bool(total))
     ttft, cost = round(r.lognormvariate(6.3, 0.35), 2), round(r.uniform(0.002, 0.02), 6)
     counts = {"spans_offered": 6, "spans_delivered": 5, "spans_dropped": 0, "spans_pending": 1, "spans_withheld": 0}
     ends = {"reason": r.choice(("participant_disconnected", "user_initiated")), **counts}
@@ -110,8 +118,8 @@ def call(i: int, r: random.Random, notes: list[str]) -> list[dict[str, Any]]:
     ]  # fmt: skip
     rows = []
     for n, (name, kind, metadata, inputs, outputs) in enumerate(spans):
-        me = root if n == 0 else str(uuid.UUID(int=r.getrandbits(128), version=4))
         at = begin + timedelta(milliseconds=700 * n)
+        me = root if n == 0 else new_id(r, at, ordered=bool(total))
         stamp = begin.strftime("%Y%m%dT%H%M%S%fZ")
         order = f"{stamp}{root}" + ("" if n == 0 else f".{at.strftime('%Y%m%dT%H%M%S%fZ')}{me}")
         held = {"env": "prod", "trace_id": root, "thread_id": root, **metadata}
@@ -130,8 +138,9 @@ def make(arguments: argparse.Namespace) -> None:
     """The export, in files of ten thousand calls."""
     folder, each = Path(arguments.output), min(10_000, arguments.traces)
     folder.mkdir(parents=True, exist_ok=True)
+    drawn = (arguments.texts, arguments.seed, 0 if arguments.ids == "random" else arguments.traces)
     jobs = [
-        (str(folder / f"part-{first // each:05}.parquet"), first, min(each, arguments.traces - first), arguments.texts, arguments.seed)
+        (str(folder / f"part-{first // each:05}.parquet"), first, min(each, arguments.traces - first), *drawn)
         for first in range(0, arguments.traces, each)
     ]
     began = time.monotonic()
@@ -340,6 +349,7 @@ def main() -> None:
     making = commands.add_parser("make")
     making.add_argument("--traces", type=int, default=1_000)
     making.add_argument("--texts", type=int, default=1_000)
+    making.add_argument("--ids", choices=("ordered", "random"), default="ordered")
     making.add_argument("--seed", type=int, default=1)
     making.add_argument("-o", "--output", required=True)
     making.set_defaults(do=make)

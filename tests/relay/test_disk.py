@@ -292,8 +292,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
 faults = 0
 for _ in range(4):
     try:
-        with outbox.writing():
-            outbox.heard("a", 1, {})
+        outbox.open_calls()
     except (sqlite3.Error, OSError, OutboxUnusable):
         faults += 1
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -305,6 +304,23 @@ for _ in range(2):
         print("once more")
 print(faults, outbox.offered(), len(list(path.parent.glob("outbox.sqlite3.2*"))) > 0)
 """
+
+
+def test_a_damaged_file_that_cannot_be_opened_just_now_is_not_taken_for_empty(tmp_path):
+    """What keeps it from being read goes away; then what waits in it is carried over."""
+    intake = opened(tmp_path)
+    records = call_records()
+    assert send(intake, records)
+    intake.outbox.close()
+    path, way = tmp_path / "outbox.sqlite3", tmp_path / "outbox.sqlite3-wal"
+    way.mkdir()
+    with pytest.raises(sqlite3.OperationalError):
+        put_aside(path, "a test", Hands())
+    way.rmdir()
+    put_aside(path, "a test", Hands())
+    again = opened(tmp_path)
+    assert settle_all(again) == len(records)
+    again.outbox.close()
 
 
 def test_an_outbox_in_use_that_could_not_be_put_aside_is_tried_again(tmp_path):

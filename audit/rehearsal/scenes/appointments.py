@@ -21,7 +21,7 @@ _BOOKING: Final = {
         "Volontiers. Mon numéro est le {phone}, et celui de mon enfant, {child}, le {child_phone}.",
         "C'est réservé. J'ai aussi noté {kin}.",
         "Pouvez-vous l'envoyer aussi à {email} ?", "C'est noté. Autre chose ?",
-        "{given} a mal à la tête depuis {when}, rappeler le {phone}",
+        "{given} a mal à la tête depuis {when}, rappeler au {phone}",
     ),
     "de": (
         "Guten Tag, hier ist {name}. Ist {doctor} am {when} frei?", "Ja, {name}, {doctor} ist am {when} frei. Soll ich buchen?",

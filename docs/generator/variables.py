@@ -1,7 +1,5 @@
 """What each variable of the environment sets, in a sentence: the page of them is made from this, and from where the code reads them."""
 
-# ruff: noqa: INP001  # beside the pages; this folder is no package
-
 from __future__ import annotations
 
 from typing import Final
