@@ -26,6 +26,7 @@ from phi_guard.policy import shipped
 
 TRACES = [str(uuid.UUID(int=n)) for n in range(1, 41)]
 TOOLS = {f"tool.tool_{n}": 6 for n in range(6)}
+SPANS = {"agent_turn": 200, "user_turn": 180, "voice_session": 40, **TOOLS}
 TTFT = Histogram((0.0, 50.0), (150,), 150, 40.0, 45.0, 48.0, 49.0, 6000.0)
 MADE_AT = "2026-11-20T12:00:00Z"
 
@@ -67,7 +68,9 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         decide(gates),
         tuple(gates),
         findings,
-        Population(traces=40, runs=480, spans={"agent_turn": 200, "user_turn": 180, "voice_session": 40, **TOOLS}, digest="d" * 32, offered=480),
+        Population(
+            traces=40, runs=480, spans={"agent_turn": 200, "user_turn": 180, "voice_session": 40, **TOOLS}, digest="d" * 32, offered=480
+        ),
         bound_of(40, len(leaking), proof.weakest),
         proof,
         Timeline(ttft_ms=TTFT, tools={"tool.confirm_call": 3}),
@@ -77,9 +80,16 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         method=Method((Piece("patterns", "1", "c" * 64, 0.5),), "e" * 64, ("en",), ("inputs",), (), ("voice",)),
         cross_check=CrossCheck("/var/lib/relay", 480, 480, 0, 0),
         rehearsal=Rehearsal(
-            100, Cost(20.0, 90.0, 400.0, 5000), Spans(1200, 1200, 0), Lateness(210.0, 200.0), 0, Canaries(50, 0),
-            load=Load(10, 5.1), completeness=Completeness(100, 100, 100), ttft_error_ms=12.0,
-        ),  # fmt: skip
+            100,
+            Cost(20.0, 90.0, 400.0, 5000),
+            Spans(1200, 1200, 0),
+            Lateness(210.0, 200.0),
+            0,
+            Canaries(50, 0),
+            load=Load(10, 5.1),
+            completeness=Completeness(100, 100, 100),
+            ttft_error_ms=12.0,
+        ),
         alerts=Alerts(ALERTS, ALERTS),
         selection=sample.draw(facts, n=10, seed=3, seed_by="given before reading"),
         custody=custody or Custody("ada@host", "f" * 16, 4, "1" * 64, "/mnt/anchor"),

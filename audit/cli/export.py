@@ -38,7 +38,7 @@ _FORMATS: Final = ("csv", "parquet", "jsonl")
 @click.option("--format", "fmt", type=click.Choice(_FORMATS), default="csv", show_default=True, help="Of the files.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
               help="Write there; - is standard output.  [default: -]")  # fmt: skip
-@click.option("--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Write a file for each --by there.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Write a file for each --by there.")
 @click.option("--cursor", "cursor_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Go on where the last run with this file ended: each call once, after it ended.")  # fmt: skip
 @click.option("--env", type=click.Choice(["dev", "prod"]), help="Calls of this environment alone; its part of the policy applies.")
@@ -77,6 +77,11 @@ def export(**given: Any) -> int:
         raise click.UsageError("--cursor needs a file, which is there whole or not at all: name -o FILE or --directory DIR")
     if to_stdout and fmt == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text: name a file with -o FILE")
+    if directory is not None:
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as fault:
+            raise click.UsageError(f"--directory {directory}: cannot be made ({fault.strerror}); name another") from None
     from contextlib import closing  # noqa: PLC0415  # not for --help
 
     from audit.calls.index import CallIndex, Choice  # noqa: PLC0415

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from audit.gates import GO_LIVE, Judged
+from audit.gates import GO_LIVE, WEEKS, Judged
 from audit.gonogo.asked import Asked
 from audit.gonogo.record import Step
 from audit.gonogo.run import SCAN, TRACES
@@ -133,7 +133,7 @@ def as_text(report: Report, asked: Asked, directory: Path, done: Sequence[Step],
     said = outcome(report, asked.week)
     lines = [f"{said.state.replace('_', '-')}  week {asked.week}: {report.target.project or report.target.place}, {report.target.env}"]
     lines += [f"  - {reason}" for reason in said.reasons]
-    lines += ["", *weeks_text(report), "", "steps"]
+    lines += ["", *weeks_text(report, asked.week), "", "steps"]
     lines += [f"  {step.name:<10} {'as it was left' if step.again else 'done'}: {step.said}" for step in done]
     signed = ", ".join(f"{each.name} ({each.role})" for each in report.signatures) or "nobody"
     lines += ["", f"report  {directory / REPORT}", f"        SHA-256 {report.digest}, signed by {signed}"]
@@ -146,10 +146,10 @@ def as_text(report: Report, asked: Asked, directory: Path, done: Sequence[Step],
     return "\n".join(lines) + "\n"
 
 
-def weeks_text(report: Report) -> Iterable[str]:
-    """A line for each week, and one for each of its gates that is not proven."""
+def weeks_text(report: Report, shown: int = WEEKS[-1]) -> Iterable[str]:
+    """A line for each week, and up to week ``shown`` one for each of its gates that is not proven."""
     yield "week  state     proven  verdict on it and the weeks before"
     for week in by_week(report.gates, report.incomplete):
         good = sum(judged.state == "proven" for judged in week.gates)
         yield f"{week.week:<4}  {week.state:<8}  {f'{good} of {len(week.gates)}':<7} {week.verdict.state.replace('_', '-')}"
-        yield from (f"        {j.state} {j.gate.name}: {j.why}" for j in week.gates if j.state != "proven")
+        yield from (f"        {j.state} {j.gate.name}: {j.why}" for j in week.gates if j.state != "proven" and week.week <= shown)

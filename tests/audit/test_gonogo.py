@@ -130,6 +130,15 @@ def test_what_is_said_is_the_reports(name, tmp_path):
     assert all(part in text for part in (report.digest, "the switch is off", *report.verdict.reasons))
 
 
+def test_an_early_week_is_told_without_the_gaps_of_later_ones(tmp_path):
+    """A line for every week, and reasons only of those that were asked for."""
+    text = as_text(REPORTS["no rehearsal"], replace(ASKED, week=3), tmp_path, ())
+    assert text.startswith("GO  week 3")
+    assert "unproven load_test" not in text
+    assert "\n5     unproven" in text
+    assert "unproven load_test" in as_text(REPORTS["no rehearsal"], ASKED, tmp_path, ())
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_each_outcome_has_commands_that_the_command_line_takes(name, tmp_path, monkeypatch):
     """Parsed by the real commands; after GO only a signature and the check are left."""

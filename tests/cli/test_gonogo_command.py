@@ -19,8 +19,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from audit import exits
+from audit.cli.gonogo import gonogo
 from audit.crosscheck import OUTBOX
 from audit.keys import fingerprint_key
 from audit.rehearsal.serving import run_store
@@ -32,8 +34,6 @@ from audit.review.session import Session
 from audit.source import Window, open_source
 from phi_guard.errors import PolicyError
 from phi_guard.policy import load_policy, shipped
-
-pytestmark = [pytest.mark.slow]
 
 PATIENTLY = 400.0
 LAUNCH = "from audit.cli import COMMANDS, main; COMMANDS.setdefault('gonogo', ('audit.cli.gonogo:gonogo', 'The go/no-go review.')); main()"
@@ -201,6 +201,37 @@ def review(clinic, name, *, accuse=False):
     return path.name
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--resume"], "--resume: name the directory"),
+        (["-d", "none", "--resume"], "none/gonogo.json: cannot be read"),
+        (["-d", "held"], "held: holds a review already"),
+        (["--local", "--from", "gates.yaml"], "--local starts a store of its own"),
+        (["--local", "--sign", "cleo"], "--sign KEY and --name NAME go together"),
+        (["--local", "--without", "everything"], "--without: no such layer: everything"),
+        (["-d", "new", "--project", "clinic"], "LANGSMITH_API_KEY is not set"),
+        (["-d", "new", "--local", "--policy", "gates.yaml"], "the policy cannot be used"),
+        (["-d", "new", "--local", "--gates", "none.yaml"], "none.yaml: cannot be read"),
+        (["-d", "new", "--local", "--evidence", "gates.yaml"], "gates.yaml: file:"),
+        (["--week", "7"], "--week"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_held_is_a_usage_error(tmp_path, monkeypatch, args, said):
+    """Exit 2 and what to do, before anything is played; nothing that is there is written over."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LANGSMITH_API_KEY", raising=False)
+    monkeypatch.setenv("PHI_AUDIT_DIR", str(tmp_path / "audit"))
+    (tmp_path / "gates.yaml").write_text("version: 1\n")
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "gonogo.json").write_text("kept")
+    done = CliRunner().invoke(gonogo, args)
+    assert (done.exit_code, said in done.output) == (exits.USAGE, True), done.output
+    assert (tmp_path / "held" / "gonogo.json").read_text() == "kept"
+
+
+@pytest.mark.slow
 def test_a_killed_review_goes_on_where_it_was(clinic):
     """Of what was done before the kill nothing is done again; what was under way is."""
     assert {step["name"] for step in clinic.killed} == {"policy", "rehearsal"}
@@ -214,6 +245,7 @@ def test_a_killed_review_goes_on_where_it_was(clinic):
     assert [log.count(f" {name} begins") for name in ("rehearsal", "alerts", "scan")] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_without_people_it_is_unproven_and_says_what_to_run(clinic):
     """Everything that a machine can show is shown; the report and its pages are there."""
     told = clinic.first
@@ -231,6 +263,7 @@ def test_without_people_it_is_unproven_and_says_what_to_run(clinic):
     assert (clinic.home / "review" / "account" / OUTBOX).is_file()
 
 
+@pytest.mark.slow
 def test_two_reviews_and_a_signature_make_it_go(clinic):
     """GO, signed, verified offline with the reviews and the log; a changed review is broken evidence, and no reviewer may sign."""
     ada, ben = review(clinic, "ada"), review(clinic, "ben")
@@ -253,6 +286,7 @@ def test_two_reviews_and_a_signature_make_it_go(clinic):
     clinic.audit("gonogo", "weeks", "report.json", expect=exits.BROKEN_EVIDENCE)
 
 
+@pytest.mark.slow
 def test_what_people_find_rolls_back(clinic):
     """A leak in one review: NO-GO; the switch is off and held, and only with --enforce."""
     clinic.audit("switch", "on", "--reason", "before the review")
@@ -266,6 +300,7 @@ def test_what_people_find_rolls_back(clinic):
     clinic.home.joinpath("switch.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_weakened_scan_is_unproven_and_runs_alone(clinic):
     """A layer left out: only the scan is run again, nothing found counts as shown, and no week is GO."""
     shutil.copytree(clinic.home / "review", clinic.home / "weak")
@@ -275,6 +310,7 @@ def test_a_weakened_scan_is_unproven_and_runs_alone(clinic):
     assert {week["verdict"] for week in told["weeks"]} == {"UNPROVEN"}
 
 
+@pytest.mark.slow
 def test_an_opened_field_is_no_go_and_rolls_back(clinic):
     """One canary's field kept by the policy: found in the project, NO-GO, exit 1, switch off and held."""
     opened_policy(clinic.home / "opened.yaml")

@@ -31,9 +31,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ATTACH = (ROOT / "docs" / "attach.md").read_text("utf-8")
 PROJECT = "medical-voice-agent-prod"
 
-OPEN_OR_SHUT = frozenset({0, 1})
-"""The agent is the one of attach.md; whether a door of it is open is for that page to decide, and for the doctor to tell."""
-
 STORY = (
     # What is judged where nothing has happened yet.
     ("phi-audit plan --max-leak 1% --population 5000", 0),
@@ -57,8 +54,8 @@ STORY = (
         'phi-audit policy explain --policy policies/clinic.yaml --tool book_appointment --path inputs.phone --value "+41 79 555 01 23"',
         0,
     ),
-    ("phi-audit doctor --source agent/", OPEN_OR_SHUT),
-    ("phi-audit doctor --source my_agent/", OPEN_OR_SHUT),
+    ("phi-audit doctor --source agent/", 0),
+    ("phi-audit doctor --source my_agent/", 0),
     ("phi-audit roster build patients.csv -o roster.idx", 0),
     ("phi-audit roster test roster.idx patients.csv --row 12", 0),
     ('phi-audit switch on --reason "first rehearsal"', 0),
@@ -217,7 +214,6 @@ class Project:
             shutil.copytree(shipped("clinic.yaml").parent, home / name)
         (home / "my_agent").mkdir()
         (home / "my_agent" / "agent.py").write_text(re.findall(r"^```python\n(.*?)^```", ATTACH, re.DOTALL | re.MULTILINE)[0])
-        (home / "exports").mkdir()
         with (home / "patients.csv").open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["given_name", "family_name", "date_of_birth", "phone", "record_number"])
@@ -235,8 +231,7 @@ class Project:
         """Run a line of a page; what it names of another machine is what stands for it here."""
         words = [self.here(word) for word in shlex.split(line)[1:]]
         if words[0] == "export":  # the next one has other rows, and a cursor goes with its rows
-            shutil.rmtree(self.home / "exports")
-            (self.home / "exports").mkdir()
+            shutil.rmtree(self.home / "exports", ignore_errors=True)
         done = self.process(words) if words[0] == "scan" else self.within(words)
         if words[:2] == ["keys", "new"]:
             self.keys[words[2]] = done[1].strip()
