@@ -7,8 +7,10 @@ from typing import Final
 
 from audit.gates import Gate
 
-MORE_ASKS_MORE: Final = ("calls_per_day", "fixed_usd", "reviewers", "traces", "recall")
+MORE_ASKS_MORE: Final = ("calls_per_day", "fixed_usd", "reviewers", "traces", "recall", "calls", "minutes")
 """Settings that may be raised and not lowered."""
+LESS_ASKS_MORE: Final = ("gap_minutes",)
+"""Settings that may be lowered and not raised."""
 
 
 def weaker(judged: Iterable[Gate], in_force: Iterable[Gate]) -> Iterator[str]:
@@ -31,6 +33,10 @@ def weaker(judged: Iterable[Gate], in_force: Iterable[Gate]) -> Iterator[str]:
             for name in MORE_ASKS_MORE:
                 has, must = held.settings.get(name), gate.settings.get(name)
                 if must is not None and (has is None or has < must):
+                    yield f"{gate.name} takes {_said(has)} as its {name}, and {_said(must)} is in force"
+            for name in LESS_ASKS_MORE:
+                has, must = held.settings.get(name), gate.settings.get(name)
+                if must is not None and (has is None or has > must):
                     yield f"{gate.name} takes {_said(has)} as its {name}, and {_said(must)} is in force"
 
 

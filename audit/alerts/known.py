@@ -21,6 +21,8 @@ _CALLS: Final = (
     "SELECT call FROM calls WHERE dark = '' UNION SELECT DISTINCT call FROM call_totals WHERE call NOT IN (SELECT call FROM calls)"
 )
 """Calls that the account remembers, without those of which nothing may be sent."""
+_SENT: Final = f"SELECT call FROM ({_CALLS}) WHERE call NOT IN (SELECT call FROM draws WHERE state != 'sent')"  # noqa: S608  # closed text
+"""Of them, those that sampling did not leave out; an account of an earlier release knows of no sampling."""
 _VERSION_7: Final = "7"
 
 
@@ -159,7 +161,8 @@ def _begun(account: Path) -> tuple[datetime, ...]:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 raise NotKnown(f"{path.name} is of version {version}, and {VERSION} can be read; use the relay's own release")
-            return tuple(at for (call,) in db.execute(_CALLS) if (at := _begin_of(call)) is not None)
+            samples = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'draws'").fetchone() is not None
+            return tuple(at for (call,) in db.execute(_SENT if samples else _CALLS) if (at := _begin_of(call)) is not None)
     except (sqlite3.Error, OSError) as fault:
         raise NotKnown(f"{path.name} cannot be read ({type(fault).__name__}); check that it is the relay's outbox and its owner") from None
 

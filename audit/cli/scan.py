@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from audit.census import Census, Plan, Progress
     from audit.custody import Custody
     from audit.engine import Engine
-    from audit.evidence import Alerts, Rehearsal
+    from audit.evidence import Given
     from audit.gates import Gate
     from audit.report import Report
     from audit.roster.find import Roster
@@ -157,7 +157,7 @@ def scan(**given: Any) -> int:
     from audit.workspace import location, unfinished  # noqa: PLC0415
     from phi_guard.policy import shipped  # noqa: PLC0415
 
-    policy, gates, rehearsal, alerts = _configuration(options)
+    policy, gates, given_evidence = _configuration(options)
     directory = audit_dir()
     key = fingerprint_key(directory)
     now = options.now = options.now or datetime.now(UTC)
@@ -175,7 +175,7 @@ def scan(**given: Any) -> int:
     except SourceError as fault:
         raise click.UsageError(str(fault)) from None
     roster = _roster(options.roster_file, directory, policy)
-    beside = _beside(options, rehearsal, alerts, roster, _custody(options.by, directory, key))
+    beside = _beside(options, given_evidence, roster, _custody(options.by, directory, key))
     plan = _plan(options, policy, window, key, where, _engine(options, directory))
     facts = roster.facts if roster else None
     used = [options.gates_file or shipped("gates.yaml")]
@@ -244,7 +244,7 @@ class _Options:
         return shlex.join(words)
 
 
-def _configuration(options: _Options) -> tuple[Policy, tuple[Gate, ...], Rehearsal | None, Alerts | None]:
+def _configuration(options: _Options) -> tuple[Policy, tuple[Gate, ...], Given]:
     """The files the command stands on; a fault in one is a usage error with every reason."""
     from audit.evidence import EvidenceError, load_evidence  # noqa: PLC0415
     from audit.gates import GatesError, load_gates  # noqa: PLC0415
@@ -256,16 +256,16 @@ def _configuration(options: _Options) -> tuple[Policy, tuple[Gate, ...], Rehears
         raise click.UsageError(f"--without: no such layer: {', '.join(unknown)}; there are {', '.join(LAYERS)}")
     try:
         policy = load_policy(options.policy_file or shipped("clinic.yaml"), env=options.env)
-        gates = load_gates(options.gates_file or shipped("gates.yaml"))
         given = load_evidence(options.evidence)
+        gates = load_gates(options.gates_file or shipped("gates.yaml"), week=6 if given.monitoring else 5)
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
     except (GatesError, EvidenceError) as fault:
         raise click.UsageError(str(fault)) from None
-    return policy, gates, given.rehearsal, given.alerts
+    return policy, gates, given
 
 
-def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | None, roster: Roster | None, custody: Custody) -> Beside:
+def _beside(options: _Options, given: Given, roster: Roster | None, custody: Custody) -> Beside:
     from audit.assessment import Beside  # noqa: PLC0415
 
     if options.seed is None:
@@ -273,9 +273,9 @@ def _beside(options: _Options, rehearsal: Rehearsal | None, alerts: Alerts | Non
     else:
         seed_by = "given on the command line before reading"
     return Beside(
-        rehearsal, alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
+        given.rehearsal, given.alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
         _earlier(options.earlier), options.sample, seed_by, custody,
-        options.command(options.seed, options.now or datetime.now(UTC)), options.without,
+        options.command(options.seed, options.now or datetime.now(UTC)), options.without, monitoring=given.monitoring,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from made_export import KEY, NAME, PHONE, WITHOUT, auditing, calls, engine, export_of, outcome, write
 
@@ -26,6 +27,9 @@ from audit.engine.choice import LARGE, choose
 from audit.engine.merging import Merging
 from audit.engine.processes import Processes
 from audit.engine.work import SHIPPED, pieces_of, place_of, scan_partition
+from audit.roster.build import build_roster
+from audit.roster.find import Roster
+from audit.roster.people import PeopleList
 from audit.source import SourceError
 from audit.source import parquet as reader
 from audit.source.parquet import ParquetExport
@@ -177,15 +181,15 @@ def test_ctrl_c_keeps_what_was_done_and_another_engine_goes_on(audit, export, se
     assert min(done for what, done in again if what == "scanning runs") > 700
 
 
-def test_the_order_of_answers_changes_nothing(audit, export, serial, accounts, policy):
+def test_the_order_of_answers_changes_nothing(export, serial, accounts, policy, looked):
     """Whichever partition comes first, and whether it comes twice, the merged whole is what one process finds."""
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
     @given(seed=st.integers(0, 2**32), slots=st.integers(1, 9), twice=st.booleans())
     def merged(seed, slots, twice):
         crew = Told(accounts, random.Random(seed).randrange, slots=slots, twice=twice)
         plan = Plan(policy, "clinic-dev", 3, 0, key=KEY, engine=engine(lambda _setup: crew))
-        census = take(ParquetExport(export), plan, lambda: open_detectors(without=WITHOUT))
+        census = take(ParquetExport(export), plan, lambda: looked)
         assert outcome(census) == outcome(serial[1])
         assert crew.most <= AHEAD * slots
         assert crew.closed
@@ -266,7 +270,7 @@ def test_a_worker_with_another_policy_or_version_refuses(tmp_path, export, audit
     path.write_text(shipped("clinic.yaml").read_text())
     policy = load_policy(path, env="prod")
     assert place_of(policy) == str(path)
-    path.write_text(path.read_text().replace("chars: 50", "chars: 40"))
+    path.write_text(path.read_text().replace("notes: {action: truncate, chars: 50", "notes: {action: truncate, chars: 60"))
     assert load_policy(path, env="prod").digest != policy.digest
     _, census = audit(export, engine(lambda setup: Processes(1, setup)), policy=policy)
     assert f"own.yaml has the digest {load_policy(path, env='prod').digest}, not {policy.digest}" in census.incomplete
@@ -276,6 +280,22 @@ def test_a_worker_with_another_policy_or_version_refuses(tmp_path, export, audit
     pieces = tuple((name, "x" if name in {"scanner", "vocabulary"} else held) for name, held in pieces_of(other, WITHOUT))
     account = wire.account_of(scan_partition(setup_of(other, pieces=pieces), tasks(export)[0]))
     assert "scanner, vocabulary differ; install the same version there" in account.refused
+
+
+def test_workers_look_in_the_roster(tmp_path, export, policy, made):
+    """A roster goes with the setup, by its path and its key: what only it knows is found there as it is here."""
+    (tmp_path / "people.csv").write_text("Name\nLee Byron\n", encoding="utf-8")
+    path = tmp_path / "r.idx"
+    build_roster(PeopleList(tmp_path / "people.csv"), path, KEY, now=made.NOW)
+    knows = open_detectors(roster=Roster.open(path, KEY, policy.listed).find, without=WITHOUT)
+    plan = Plan(policy, "clinic-dev", 3, 0, key=KEY)
+    alone = take(ParquetExport(export), plan, lambda: knows)
+    assert sum(finding.source.endswith("roster") for finding in alone.findings) > 30
+    held = replace(
+        engine(lambda setup: Told([scan_partition(setup, task) for task in tasks(export)], lambda n: 0)), roster=path, roster_key=KEY
+    )
+    together = take(ParquetExport(export), replace(plan, engine=held), lambda: knows)
+    assert outcome(together) == outcome(alone)
 
 
 def test_a_worker_that_lies_is_found_out(audit, export, accounts):
@@ -345,6 +365,14 @@ def test_engines_that_are_none(tmp_path, asked, says):
     """They are refused, and what is right is said; what would go to another machine in the clear is refused before anything is sent."""
     with pytest.raises(EngineError, match=says):
         choose(asked, tmp_path).open(b"")  # type: ignore[union-attr]
+
+
+def test_dask_that_is_not_installed(tmp_path, monkeypatch):
+    """The extra is named, with the command that installs it."""
+    monkeypatch.delitem(sys.modules, "audit.engine.dask", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EngineError, match=r"distributed is not installed; run: pip install 'phi-guard-toolkit\[dask\]'"):
+        choose("dask://127.0.0.1:8786", tmp_path)
 
 
 def test_only_a_parquet_export_has_partitions(tmp_path):

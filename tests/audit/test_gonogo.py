@@ -12,6 +12,7 @@ import click
 import kept_reports
 import pytest
 
+from audit import consistency
 from audit.cli import COMMANDS
 from audit.evidence import Monitoring
 from audit.gates import judge, load_gates
@@ -19,12 +20,11 @@ from audit.gonogo.asked import Asked
 from audit.gonogo.record import FILE, Record, RecordError, Step, digest, file_digest
 from audit.gonogo.telling import as_json, as_text, next_commands, outcome, weeks_json
 from audit.report.model import evidence_of
+from audit.report.next_steps import steps
 from audit.verdict import decide
 from phi_guard.policy import shipped
 
 ASKED = Asked(week=5, calls=3, minutes=0.5, project="clinic", local=True, evidence=("a.json",), without=("minilm",), scan_seed=7)
-LATER = {"watch"}
-"""Commands that are made beside this one."""
 
 
 def rejudged(report, **changes):
@@ -139,6 +139,14 @@ def test_an_early_week_is_told_without_the_gaps_of_later_ones(tmp_path):
     assert "unproven load_test" in as_text(REPORTS["no rehearsal"], ASKED, tmp_path, ())
 
 
+def test_a_report_of_operation_holds_together():
+    """Judged again from what it holds, it says the same; a gate of operation that says other than its evidence is found out."""
+    report = REPORTS["watched"]
+    assert (report.verdict.state, list(consistency.check(report))) == ("GO", [])
+    forged = replace(report, monitoring=replace(WATCHED, no_go=1))
+    assert list(consistency.check(forged)) == ["gates: stable.state: is proven, and failed follows from the evidence in this report"]
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_each_outcome_has_commands_that_the_command_line_takes(name, tmp_path, monkeypatch):
     """Parsed by the real commands; after GO only a signature and the check are left."""
@@ -151,13 +159,18 @@ def test_each_outcome_has_commands_that_the_command_line_takes(name, tmp_path, m
     for command in commands:
         program, verb, *words = [{"TIME": "2026-11-20T09:10+01:00", "ZONE": "Europe/Zurich"}.get(w, w) for w in shlex.split(command)]
         assert program == "phi-audit"
-        if verb in LATER and verb not in COMMANDS:
-            continue
-        module, _, attribute = COMMANDS.get(verb, ("audit.cli.gonogo:gonogo", ""))[0].partition(":")
+        module, _, attribute = COMMANDS[verb][0].partition(":")
         found, context = getattr(import_module(module), attribute), click.Context(click.Command("phi-audit"))
         if isinstance(found, click.Group) and not found.invoke_without_command:
             found, words = found.get_command(context, words[0]), words[1:]
         found.make_context(verb, words, parent=context)
+
+
+def test_a_report_of_operation_says_to_watch():
+    """The report's own steps name the gates of operation, and the scan that takes the watch's file."""
+    found = steps(REPORTS["not watched"])
+    assert [step.gates for step in found if step.command.startswith("phi-audit watch")] == [("monitored_hours", "stable", "alerts_clean")]
+    assert any("--evidence watch/monitoring.json" in step.command for step in found)
 
 
 def test_what_is_lacking_is_asked_for():

@@ -36,6 +36,7 @@ from phi_guard.policy import shipped
 from tracing.recorder import Tally
 from tracing.settings import read_settings
 
+pytestmark = pytest.mark.timeout(300)  # on a machine with much else to do the relay's models alone take a minute
 PROJECT = "medical-voice-agent-dev"
 LOSES = """
 CREATE TRIGGER lose AFTER INSERT ON runs WHEN new.name = 'tool.cancel_appointment'
@@ -51,7 +52,9 @@ def held(tmp_path_factory):
     store = Store(place)
     began = datetime.now(UTC)
     arguments = ("--endpoint", store.url, "--no-measure", "--keep-account", str(place / "account"))
-    done = phi_audit("rehearse", *arguments, "--format", "json", "-o", str(place / "r.json"), PHI_GUARD_RUNTIME_DIR=str(place / "run"))
+    done = phi_audit(
+        "rehearse", *arguments, "--format", "json", "-o", str(place / "r.json"), timeout=200, PHI_GUARD_RUNTIME_DIR=str(place / "run")
+    )
     yield done, place, store, began
     store.stop()
 
@@ -118,7 +121,7 @@ def test_a_store_that_takes_a_run_and_loses_it_leaves_the_rehearsal_unproven(tmp
     with closing(sqlite3.connect(store.path)) as db, db:
         db.execute(LOSES)
     try:
-        done = phi_audit("rehearse", "--endpoint", store.url, "--no-measure", "--deliver", "4", "--format", "json")
+        done = phi_audit("rehearse", "--endpoint", store.url, "--no-measure", "--deliver", "4", "--format", "json", timeout=200)
     finally:
         store.stop()
     evidence = json.loads(done.stdout)

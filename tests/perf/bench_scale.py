@@ -35,6 +35,8 @@ PROJECT = "medical-voice-agent-prod"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 GROUP = 6_000
 """Rows of a row group: a thousand calls."""
+CHARS = 50
+"""Of a note at most, as the policy cuts them; a cut within a word would look like a name."""
 LEAK_EVERY = 10_000
 NAMES = ("Ada Byron", "Emil Hauser", "Claire Dubois", "Tom Baker", "Nora Keller")
 PARTS = (
@@ -43,8 +45,8 @@ PARTS = (
     ("for three days", "since last week", "since yesterday", "for a month", "after a fall", "at night", "in the morning", "again",
      "after lunch", "on and off", "when it rains", "while walking"),
     ("", "please call back", "is in pain", "feels better now", "prefers the afternoon", "has a question", "wants a check-up"),
-    ("", "took a tablet", "drank tea", "stayed in bed", "no change", "a bit worse", "better after rest", "not the first time",
-     "wants advice", "will wait"),
+    ("", "took a tablet", "drank water", "stayed in bed", "no change", "slightly worse", "better after rest", "not the first time",
+     "wants advice", "can wait"),
     ("", "<REDACTED>"),
 )  # fmt: skip
 DOCTORS = ("Dr. Lee", "Dr. Chen", "Dr. Dubois", "Dr. Keller", "Dr. Rossi", "Dr. Martin", "Dr. Osei")
@@ -70,7 +72,8 @@ def texts(n: int, seed: int) -> list[str]:
     while len(found) < n:
         what, *more = (r.choice(part) for part in PARTS)
         words = [what, *filter(None, more[:1])] + [f", {part}" for part in filter(None, more[1:])]
-        found[" ".join(words).replace(" ,", ",")[:50]] = None
+        text = " ".join(words).replace(" ,", ",")
+        found[text if len(text) <= CHARS else text[: CHARS - 1].rpartition(" ")[0].rstrip(",") + "…"] = None
     return list(found)
 
 
