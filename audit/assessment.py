@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -36,6 +36,7 @@ class Beside:
         rehearsal: evidence that a scan cannot have of itself.
         alerts: which alerts fired in a rehearsal.
         account: the relay's state directory or outbox, for the cross-check.
+        purged: ids of the runs of each trace that was deleted since, by receipts that were believed.
         accepted: entries of the baseline.
         roster: facts of the roster that is looked in.
         earlier: reports of earlier windows, for the bound over all of them.
@@ -61,6 +62,7 @@ class Beside:
     without: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     monitoring: Monitoring | None = None
+    purged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def assess(
         incomplete=census.incomplete,
         accepted=sum(entry.matched for entry in applied.accepted),
         suspicions=census.severities.get(SUSPICION, 0),
-        cross_check=_cross_check(beside.account, census, plan, now),
+        cross_check=_cross_check(beside, census, plan, now),
         alerts=beside.alerts,
         monitoring=beside.monitoring,
         tool_findings=in_tools(applied.open),
@@ -170,12 +172,13 @@ def rejudge(report: Report, review: ReviewOutcome) -> Report:
     return replace(report, gates=gates, review=review, verdict=decide(gates, report.incomplete), signatures=())
 
 
-def _cross_check(account: Path | None, census: Census, plan: Plan, now: datetime) -> CrossCheck | None:
+def _cross_check(beside: Beside, census: Census, plan: Plan, now: datetime) -> CrossCheck | None:
+    account = beside.account
     if account is None or census.counting is None or plan.since is None or plan.until is None:
         return None
     from audit.crosscheck import check  # noqa: PLC0415  # only where there is an account
 
-    return check(account, census.counting, Window(plan.since, plan.until), now=now)
+    return check(account, census.counting, Window(plan.since, plan.until), now=now, purged=beside.purged)
 
 
 def _selection(census: Census, plan: Plan, beside: Beside) -> Selection | None:

@@ -52,6 +52,7 @@ def _accounted(gate: Gate, evidence: Evidence) -> Answer:
     if check is None:
         return "unproven", None, "no account of the relay to hold it against; give its state directory with --account"
     told = f"{check.matched} of {check.expected} delivered runs are there, {check.missing} missing; {check.unexpected} were not sent by it"
+    told += f"; {check.purged} were purged since" * bool(check.purged)
     state, measured, why = against(gate, check.missing + check.unexpected, told)
     if state == "proven" and check.why:
         return "unproven", measured, f"{told}; {check.why}"

@@ -52,6 +52,8 @@ class CrossCheck:
         missing_ids: at most 20 of them; a run whose own id the account does not keep is named by its call's.
         unexpected_ids: at most 20 of them; ``(no id)`` where what stands there is none.
         why: why it could not be made or is only part of it, in words; empty if it is whole.
+        purged: runs that it says were delivered and that receipts of a purge say were deleted since; neither expected nor missing.
+        not_drawn: calls that sampling left out, so that what was read is a sample of the calls; neither expected nor missing.
     """
 
     account: str = ""
@@ -62,6 +64,8 @@ class CrossCheck:
     missing_ids: tuple[str, ...] = ()
     unexpected_ids: tuple[str, ...] = ()
     why: str = ""
+    purged: int = 0
+    not_drawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ GET_EVERY_S: Final = 2.0
 """Between two ``GET /runs/{id}`` once the server has said too many: hosted LangSmith allows 30 a minute."""
 SINCE: Final = "2000-01-01T00:00:00.000000Z"  # v2 looks at one day where no time is given
 
+RUNS_MAX: Final = 10_000
+"""Runs of one trace whose ids are kept; a call has some tens."""
+PAGE: Final = 100
+
 NOTES: Final = (
     "LangSmith deletes off-peak, at the weekend, and does not confirm it; gone here means that its API no longer shows the trace.",
     "Feedback, attachments in its object storage, exports, copies in datasets and backups may remain: ask LangSmith in writing.",
@@ -60,6 +64,8 @@ class Receipt:
         gone_at: when both looks first found nothing.
         checks: looks made after it was asked for.
         seen_by: how it was seen before: ``query``, ``read`` or ``query+read``. What was not seen one way is not proven gone by it.
+        runs: ids of its runs as they were seen before, sorted: by them a later scan knows what of the relay's account is no longer there
+            for this reason. The first `RUNS_MAX`.
     """
 
     trace_id: str
@@ -69,6 +75,7 @@ class Receipt:
     gone_at: str = ""
     checks: int = 0
     seen_by: str = ""
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,28 @@ class Store:
         body = {"session_id": self._session(), "trace_ids": list(trace_ids)}
         status, _ = self._ask("POST", f"{self._v1}/runs/delete", body, expect=set(range(200, 600)) - _TRANSIENT - {401, 403})
         return status
+
+    def runs(self, trace_id: str) -> tuple[str, ...]:
+        """Ids of a trace's runs that the queries show, sorted; the first `RUNS_MAX`. Raises `PurgeError` where they cannot be read."""
+        project, found, cursor = self._session(), set[str](), ""
+        while len(found) < RUNS_MAX:
+            if self._no_v2:
+                asked: dict[str, object] = {"session": [project], "trace": trace_id, "select": ["id"], "limit": PAGE}
+                path, name = f"{self._v1}/runs/query", "runs"
+            else:
+                asked = {"project_ids": [project], "trace_id": trace_id, "min_start_time": SINCE, "selects": ["ID"], "page_size": PAGE}
+                path, name = f"{self._v2}/runs/query", "items"
+            status, answer = self._ask("POST", path, asked | ({"cursor": cursor} if cursor else {}), expect={200, *_NO_SUCH_ROUTE})
+            if status != 200 and not self._no_v2:
+                self._no_v2, cursor = True, ""
+                continue
+            ids = {str(row.get("id", "")).lower() for row in self._list(answer, name) if isinstance(row, dict)}
+            following = _following(answer)
+            if not ids - found or not following or following == cursor:
+                return tuple(sorted(found | ids)[:RUNS_MAX])
+            found |= ids
+            cursor = following
+        return tuple(sorted(found)[:RUNS_MAX])
 
     def _rows(self, trace_id: str) -> list[object]:
         project = self._session()
@@ -294,7 +323,8 @@ def _see(rows: list[Receipt], store: Store) -> None:
     for place, receipt in enumerate(rows):
         if receipt.state in {"waiting", "absent"}:
             ways = store.look(receipt.trace_id, both=True)
-            rows[place] = replace(receipt, state="waiting" if ways else "absent", seen_by=ways)
+            runs = store.runs(receipt.trace_id) if ways else receipt.runs
+            rows[place] = replace(receipt, state="waiting" if ways else "absent", seen_by=ways, runs=runs)
 
 
 def _ask_for(rows: list[Receipt], store: Store, kept: Callable[[], Purge]) -> None:
@@ -316,6 +346,15 @@ def _looked(receipt: Receipt, store: Store) -> Receipt:
     seen = store.look(receipt.trace_id, both=False)
     receipt = replace(receipt, checks=receipt.checks + 1)
     return receipt if seen else replace(receipt, state="gone", gone_at=_stamp(datetime.now(UTC)))
+
+
+def _following(answer: object) -> str:
+    """The cursor of the next page, in the form of either version; empty where this was the last."""
+    if not isinstance(answer, dict):
+        return ""
+    cursors = answer.get("cursors")
+    following = cursors.get("next") if isinstance(cursors, dict) else answer.get("next_cursor")
+    return following if isinstance(following, str) else ""
 
 
 def _decoded(data: bytes) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,19 +16,21 @@ from audit.whole_file import write_whole
 SCHEMA: Final = "phi-audit.purge/1"
 
 _Count = Annotated[int, Field(ge=0)]
+_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 _Line = Annotated[str, Field(max_length=300)]
 
 
 class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]  # goes into an address
+    trace_id: _Id  # goes into an address
     state: Literal["waiting", "asked", "gone", "absent", "refused"]
     asked_at: _Line
     status: _Count
     gone_at: _Line
     checks: _Count
     seen_by: Literal["", "query", "read", "query+read"]
+    runs: list[_Id] = []  # an older file has none
 
 
 class _File(BaseModel):
@@ -54,13 +57,18 @@ def read(path: Path) -> Purge:
         errors = fault.errors(include_input=False, include_url=False)
         lines = (f"{path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in errors[:20])
         raise PurgeError("\n".join(lines)) from None
-    receipts = tuple(Receipt(**row.model_dump()) for row in file.receipts)
+    receipts = tuple(Receipt(**row.model_dump() | {"runs": tuple(row.runs)}) for row in file.receipts)
     return Purge(file.report_digest, file.host, file.project, file.begun_at, receipts, file.unnamed)
 
 
 def write(purge: Purge, path: Path) -> None:
     """Write the receipts, whole or not at all. Raises `FileNotWritten` where that cannot be."""
     write_whole(path, f"{as_json(purge)}\n".encode())
+
+
+def digest(purge: Purge) -> str:
+    """SHA-256 of the receipts as they are written, hexadecimal: what the audit's log keeps of them."""
+    return hashlib.sha256(as_json(purge).encode()).hexdigest()
 
 
 def as_json(purge: Purge) -> str:

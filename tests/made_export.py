@@ -47,7 +47,7 @@ def calls(made):
         if n % 50 == 0:
             call[5]["error"] = "ToolError: tool_raised"
     calls[70][3]["id"] = "somebody"
-    calls[200].append(calls[10][2])
+    calls[200].append(calls[9][4])
     calls[220].append(calls[11][5] | {"tags": ["Tom Baker"]})
     return calls
 

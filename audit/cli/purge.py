@@ -167,9 +167,10 @@ def _log(event: str, held: Purge) -> None:
     """Write down how far it is; where the log takes nothing the receipts still say it."""
     from audit import chain  # noqa: PLC0415  # not for --help
     from audit.keys import audit_dir  # noqa: PLC0415
+    from audit.purge_file import digest  # noqa: PLC0415
     from phi_guard.errors import PhiGuardError  # noqa: PLC0415
 
-    facts = {"report": held.report_digest, "traces": len(held.receipts), "gone": held.count("gone")}
+    facts = {"report": held.report_digest, "traces": len(held.receipts), "gone": held.count("gone"), "receipts": digest(held)}
     try:
         chain.append(audit_dir(), event, facts, now=datetime.now(UTC))
     except (PhiGuardError, OSError) as fault:

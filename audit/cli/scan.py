@@ -104,6 +104,8 @@ class Moment(click.ParamType[datetime]):
 @click.option("--baseline", "baseline_file", type=_file, help="Findings that somebody has accepted (phi-audit baseline create).")
 @click.option("--account", type=click.Path(path_type=Path), envvar="PHI_AUDIT_ACCOUNT", show_envvar=True,
               help="The relay's state directory or outbox, to hold what was read against what was sent.")  # fmt: skip
+@click.option("--receipts", type=_file, multiple=True,
+              help="Receipts of a purge: what is gone by them is not missing from the account; may be given again.")  # fmt: skip
 @click.option("--evidence", "evidence", type=_file, multiple=True, help="What a rehearsal measured (JSON); may be given again.")
 @click.option("--earlier", type=_file, multiple=True, help="A report of an earlier window, for the bound over all; may be given again.")
 @click.option("--without", "without", multiple=True, metavar="LAYER",
@@ -211,6 +213,7 @@ class _Options:
         self.roster_file: Path | None = given["roster_file"]
         self.baseline_file: Path | None = given["baseline_file"]
         self.account: Path | None = given["account"]
+        self.receipts: tuple[Path, ...] = given["receipts"]
         self.evidence: tuple[Path, ...] = given["evidence"]
         self.earlier: tuple[Path, ...] = given["earlier"]
         self.without: tuple[str, ...] = given["without"]
@@ -236,6 +239,7 @@ class _Options:
         words += ["--from", self.file.name] if self.file else ["--project", self.project, "--since", since]
         one = {"policy": self.policy_file, "gates": self.gates_file, "roster": self.roster_file, "baseline": self.baseline_file}
         words += [word for name, path in one.items() if path for word in (f"--{name}", path.name)]
+        words += [word for path in self.receipts for word in ("--receipts", path.name)]
         words += [word for path in self.evidence for word in ("--evidence", path.name)]
         words += [word for path in self.earlier for word in ("--earlier", path.name)]
         words += [word for layer in self.without for word in ("--without", layer)]
@@ -275,7 +279,8 @@ def _beside(options: _Options, given: Given, roster: Roster | None, custody: Cus
     return Beside(
         given.rehearsal, given.alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
         _earlier(options.earlier), options.sample, seed_by, custody,
-        options.command(options.seed, options.now or datetime.now(UTC)), options.without, monitoring=given.monitoring,
+        options.command(options.seed, options.now or datetime.now(UTC)), options.without,
+        monitoring=given.monitoring, purged=_purged(options.receipts, options.project),
     )  # fmt: skip
 
 
@@ -329,6 +334,32 @@ def _accepted(path: Path | None) -> tuple[Accepted, ...]:
         return read(path)
     except BaselineError as fault:
         raise click.UsageError(str(fault)) from None
+
+
+def _purged(paths: tuple[Path, ...], project: str) -> dict[str, tuple[str, ...]]:
+    """The runs of each trace that is gone by receipts of this project, which the audit's own log must know."""
+    if not paths:
+        return {}
+    from audit import chain  # noqa: PLC0415
+    from audit.keys import audit_dir  # noqa: PLC0415
+    from audit.purge import PurgeError  # noqa: PLC0415
+    from audit.purge_file import digest, read  # noqa: PLC0415
+
+    gone: dict[str, tuple[str, ...]] = {}
+    try:
+        known = {entry.facts.get("receipts") for entry in chain.entries(audit_dir()) if entry.event == "purge_done"}
+        for path in paths:
+            held = read(path)
+            if held.project != project:
+                raise click.UsageError(f"{path}: receipts of another project than the one that is read")
+            if digest(held) not in known:
+                raise click.UsageError(
+                    f"{path}: the audit's log knows no purge that ended with these receipts; scan where it was run, with its file as it is"
+                )
+            gone |= {row.trace_id: row.runs for row in held.receipts if row.state == "gone"}
+    except (PurgeError, chain.LogUnusable) as fault:
+        raise click.UsageError(str(fault)) from None
+    return gone
 
 
 def _earlier(paths: tuple[Path, ...]) -> tuple[Report, ...]:

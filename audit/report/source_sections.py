@@ -40,6 +40,11 @@ def population(report: Report) -> Section:
         )))  # fmt: skip
     texts = [] if check is not None else ["It was not held against the relay's own account of what it sent."]
     if check is not None:
+        if check.not_drawn:
+            texts.append(
+                f"{counted(check.not_drawn, 'call')} of this time were left out by sampling: what was read is a sample of the calls, with"
+                " every call that failed, and its bounds speak of the calls that were sent."
+            )
         if check.why:
             texts.append(f"The cross-check is not whole: {check.why}")
         tables.append(pairs("Held against the relay's own account", (
@@ -47,6 +52,7 @@ def population(report: Report) -> Section:
             ("Expected and read", f"{check.matched:,} of {check.expected:,}"),
             ("Expected and not found", _some(check.missing, check.missing_ids)),
             ("Found and not expected", _some(check.unexpected, check.unexpected_ids)),
+            *((("Purged since, by receipts", f"{check.purged:,} runs"),) if check.purged else ()),
         )))  # fmt: skip
     return Section("population", "What was read", tuple(texts), tables=tuple(tables))
 

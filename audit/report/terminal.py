@@ -149,7 +149,9 @@ def _evidence(report: Report) -> Iterable[tuple[str, str]]:
     if manifest is not None:
         yield "manifest", f"{manifest.pages} pages, {manifest.bytes} bytes, runs and content {manifest.runs_digest}"
     if check is not None:
-        yield "against the relay", f"{check.matched} of {check.expected} found, {check.missing} missing, {check.unexpected} not expected"
+        more = f", {check.purged} purged since" * bool(check.purged) + f", {check.not_drawn} calls not drawn" * bool(check.not_drawn)
+        told = f"{check.matched} of {check.expected} found, {check.missing} missing, {check.unexpected} not expected"
+        yield "against the relay", told + more
     if drawn is not None:
         yield "sample", f"{len(drawn.trace_ids)} of {drawn.population} traces, seed {drawn.seed}"
     if review is not None:

@@ -135,7 +135,11 @@ GUARDS = (
         ("phi_guard/detect/classifier.py", "phi_guard/detect/minilm.py", "phi_guard/detect/rampart.py", TRAINING),
         "one run-time for the networks, and 40 MB of native code",
     ),
-    Guard(("dask", "distributed", "tornado"), ("audit/engine/dask.py",), "a cluster is reached in one place, and given digests and keys there"),
+    Guard(
+        ("dask", "distributed", "tornado"),
+        ("audit/engine/dask.py",),
+        "a cluster is reached in one place, and given digests and keys there",
+    ),
     Guard(
         ("aiortc", "aioice", "av"),
         ("tracing/local/",),

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 import urllib.request
+import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -139,6 +140,31 @@ def test_a_call_that_is_gone_and_that_the_account_has_no_counts_of(line, tmp_pat
     found = check(copy, read(line, {run["id"] for run in line.store.runs() if run["trace_id"] == call}), short)
     assert found.missing == 0
     assert "7 operations that were settled belong to no run that was read" in found.why
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["counts", "marks-alone"])
+def test_a_call_that_was_purged_is_not_missed(line, tmp_path, forgotten):
+    """By receipts that name its runs it is neither expected nor missing, also where only marks are left; a run they do not name is."""
+    account = copied(line, tmp_path, "DELETE FROM call_totals") if forgotten else line.account
+    call = line.calls[0]
+    gone = {run["id"] for run in line.store.runs() if run["trace_id"] == call}
+    rest = (CALLS - 1) * SPANS
+    found = check(account, read(line, gone), window(), purged={call.upper(): sorted(gone)})
+    assert (found.expected, found.matched, found.missing, found.unexpected, found.purged) == (rest, rest, 0, 0, SPANS)
+    one = ids(line, call, "tool.book_appointment")
+    found = check(account, read(line, gone), window(), purged={call: sorted(gone - {one})})
+    assert (found.matched, found.missing, found.purged) == (rest, 1, SPANS - 1)
+    other = str(uuid.UUID(int=7))
+    found = check(account, read(line, gone), window(), purged={other: [other]})
+    assert found.missing >= SPANS
+    assert found.purged == 0
+
+
+def test_a_run_that_was_purged_and_is_there_is_matched(line):
+    """Receipts take nothing away from what was read."""
+    call = line.calls[0]
+    found = check(line.account, read(line), window(), purged={call: [run["id"] for run in line.store.runs() if run["trace_id"] == call]})
+    assert (found.matched, found.missing, found.unexpected, found.purged) == (CALLS * SPANS, 0, 0, 0)
 
 
 def test_what_others_sent(line, made):

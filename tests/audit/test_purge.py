@@ -89,6 +89,26 @@ def test_it_deletes_what_holds_findings_and_nothing_else(server):
     assert kept[-1] == done
 
 
+def test_receipts_name_the_runs_that_went(server):
+    """Each run's id, over as many pages as it takes, by v2 and by v1; a trace that was never there has none."""
+    trace = trace_id(888)
+    order = "20261120T100000000000Z{}".format
+    runs = []
+    for n in range(purging.PAGE * 2 + 5):
+        one = trace_id(9000 + n) if n else trace
+        run_of = {"id": one, "trace_id": trace, "name": "x", "run_type": "tool", "inputs": {}, "session_name": PROJECT}
+        runs.append(run_of | {"start_time": "2026-11-20T10:00:00Z", "dotted_order": order(trace) + (f".{order(one)}" if n else "")})
+    urllib3.request("POST", f"{server.url}/runs/batch", headers={"x-api-key": "k"}, body=json.dumps({"post": runs}))
+    store = store_of(server, Waits())
+    expected = tuple(sorted(run["id"] for run in runs))
+    assert store.runs(trace) == expected
+    store._no_v2 = True
+    assert store.runs(trace) == expected
+    done = run(purge_of(888), store_of(server, Waits()), lambda _: None, wait_s=5)
+    assert done.receipts[0].runs == expected
+    assert store_of(server, Waits()).runs(trace) == ()
+
+
 def test_an_answer_is_no_proof(server):
     """While the server only says yes, nothing is gone; it is gone once it is."""
     server.faults.delete_after_s = 3600
@@ -218,6 +238,9 @@ def test_more_than_a_thousand_are_asked_for_in_parts():
 
         def look(self, trace, *, both):
             return "" if trace in self.deleted else "query"
+
+        def runs(self, trace):
+            return (trace,)
 
         def delete(self, ids):
             ids = list(ids)

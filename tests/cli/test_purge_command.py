@@ -17,6 +17,7 @@ from kept_reports import TRACES, finding, kept
 
 from audit import chain, purge
 from audit.cli import COMMANDS, main
+from audit.cli import scan as scanning
 from audit.report import json as as_json
 from tracing.local.trace_store.faults import Faults
 from tracing.local.trace_store.records import Selection
@@ -96,6 +97,22 @@ def test_with_yes_they_are_gone_and_receipts_say_so(server, report, at_home):
     entries = [entry.event for entry in chain.entries(at_home / "audit")]
     assert entries[-2:] == ["purge_asked", "purge_done"]
     assert call(server, report, "--yes", "-o", out).exit_code == 2  # receipts are not written over
+
+
+def test_a_scan_believes_receipts_that_the_log_knows(server, report, at_home):
+    """What is gone by them is told with its runs; an edited file, and one of another project, are refused before anything is read."""
+    out = at_home / "receipts.json"
+    assert call(server, report, "--yes", "-o", out).exit_code == 0
+    gone = scanning._purged((out,), "clinic-prod")
+    assert set(gone) == set(TRACES[:2])
+    assert all(trace in runs for trace, runs in gone.items())
+    asked = ["scan", "--project", "clinic-dev", "--endpoint", server.url, "--receipts", str(out), "--known-answers", "0"]
+    done = CliRunner().invoke(main, asked)
+    assert (done.exit_code, "another project" in done.stderr) == (2, True)
+    out.write_text(out.read_text().replace(TRACES[0], TRACES[4]))
+    asked[2] = "clinic-prod"
+    done = CliRunner().invoke(main, asked)
+    assert (done.exit_code, "log knows no purge" in done.stderr) == (2, True)
 
 
 def test_one_trace_alone(server, report, at_home):
