@@ -117,6 +117,11 @@ class Scanner:
         """What only the lowest thresholds give outside the markers of a text; nothing without such detectors."""
         return self._suspicions.outside_markers(text) if self._suspicions is not None else ()
 
+    @property
+    def has_roster(self) -> bool:
+        """Whether the clinic's own patients are looked for."""
+        return self._roster is not None
+
     def roster(self, text: str) -> Sequence[Detection]:
         """Whom of the clinic's patients a text names; nobody without a roster."""
         return self._roster.outside_markers(text) if self._roster is not None else ()

@@ -68,7 +68,7 @@ class Visit:
             else:
                 before = len(self._found)
                 self._scalar(value, path, expect)
-                if len(self._found) == before:
+                if len(self._found) == before and self._scanner.has_roster:
                     self._patients(value, path, expect)
         for text, path, rule in self._conditional:
             if rule.unless_sent & self._survivors:

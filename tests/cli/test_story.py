@@ -96,7 +96,7 @@ def clinic(tmp_path_factory):
     try:
         here = Clinic(home, store.url)
         here.audit(
-            "rehearse", "--calls", CALLS, "--at-once", 5, "--minutes", 0.3, "--no-measure", "--project", PROJECT, "--deliver", 200,
+            "rehearse", "--calls", CALLS, "--at-once", 10, "--minutes", 0.9, "--no-measure", "--project", PROJECT, "--deliver", 200,
             "--keep-account", "account", "--format", "json", "-o", "rehearsal.json",
         )  # fmt: skip
         evidence = here.held("rehearsal.json")
@@ -224,7 +224,7 @@ def test_a_leak_from_found_to_released(clinic):
     leak = call[0]["trace_id"]
 
     found = clinic.scan("--enforce", "--json", "leak.json", "--html", "leak.html", expect=1)
-    assert (found["verdict"]["state"], {each["trace_id"] for each in found["findings"]}) == ("NO_GO", {leak})
+    assert (found["verdict"]["state"], {each["trace_id"] for each in found["findings"] if each["severity"] != "low"}) == ("NO_GO", {leak})
     state = clinic.told("switch", "status")
     assert (state["on"], state["hold"]) == (False, "leak")
     assert found["digest"][:16] in state["reason"]
