@@ -127,6 +127,7 @@ class _Account:
         self._matched = self._unknown = self._torn = self._marks_met = self._marks_missing = 0
         self._why: list[str] = []
         self._gone = {call.lower(): tuple(runs) for call, runs in purged.items()}
+        self._deleted = {run_id for runs in self._gone.values() for run_id in runs}
         self._purged = 0
         self._explained: dict[str, int] = {}
 
@@ -208,7 +209,7 @@ class _Account:
         """Note what a call's counts have and its trace has not."""
         left = operations
         for run_id in dict.fromkeys([call, *self._seen.absent_parents(call)]):
-            if not self._seen.known(run_id) and self._settled(run_id, "create"):
+            if not self._seen.known(run_id) and run_id not in self._deleted and self._settled(run_id, "create"):
                 updated = self._settled(run_id, "update")
                 guardrail |= run_id != call and bool(updated)
                 left -= 1 + updated
@@ -243,7 +244,9 @@ class _Account:
         (marks,) = self._db.execute("SELECT count(*) FROM settled").fetchone()
         (dropped,) = self._db.execute("SELECT coalesce(sum(n), 0) FROM totals WHERE state = 'dropped'").fetchone()
         (day,) = self._db.execute("SELECT min(day) FROM totals WHERE day != ''").fetchone()
-        (waiting,) = self._db.execute("SELECT count(*) FROM ops").fetchone()
+        # Where there is sampling, operations wait for their call's end; that leaves nothing open.
+        held = " WHERE call NOT IN (SELECT call FROM draws WHERE state = 'held')" if _samples(self._db) else ""
+        (waiting,) = self._db.execute(f"SELECT count(*) FROM ops{held}").fetchone()  # noqa: S608  # closed text
         left = marks - self._marks_met - self._marks_missing - dropped - self._not_sent()
         if day is None:
             self._why.append("the account has settled nothing yet")

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from audit import structure
 from phi_guard.errors import PhiGuardError
 from phi_guard.outbound.answer import read_retry_after
 
@@ -200,7 +201,8 @@ class Store:
             if status != 200 and not self._no_v2:
                 self._no_v2, cursor = True, ""
                 continue
-            ids = {str(row.get("id", "")).lower() for row in self._list(answer, name) if isinstance(row, dict)}
+            rows = [row for row in self._list(answer, name) if isinstance(row, dict)]
+            ids = {row["id"].lower() for row in rows if isinstance(row.get("id"), str) and structure.UUID(row["id"].lower())}
             following = _following(answer)
             if not ids - found or not following or following == cursor:
                 return tuple(sorted(found | ids)[:RUNS_MAX])

@@ -53,7 +53,8 @@ class Reading:
         source = open_source(
             project=self._project, window=Window(begin, now), file=self._file, endpoint=self._endpoint, api_key=self._api_key, now=now
         )
-        self._index.refresh(source, now=now)
+        # all that began since then is in it: a call that is not was deleted, such as by a purge
+        self._index.refresh(source, now=now, since=begin if source.live else None)
 
 
 @contextmanager

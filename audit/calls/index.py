@@ -88,7 +88,7 @@ class CallIndex:
             for run in source.runs():
                 changed += self._add(run, project)
                 if since is not None:
-                    seen.add(str(run.get("trace_id", "")).lower())
+                    seen.add(str(run.get("trace_id") or run.get("id")).lower())
         finally:
             self._flush()
         if since is not None:

@@ -17,6 +17,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -280,7 +281,7 @@ def _beside(options: _Options, given: Given, roster: Roster | None, custody: Cus
         given.rehearsal, given.alerts, options.account, _accepted(options.baseline_file), roster.facts if roster else None,
         _earlier(options.earlier), options.sample, seed_by, custody,
         options.command(options.seed, options.now or datetime.now(UTC)), options.without,
-        monitoring=given.monitoring, purged=_purged(options.receipts, options.project),
+        monitoring=given.monitoring, purged=_purged(options.receipts, options.project, urlsplit(options.endpoint).hostname or ""),
     )  # fmt: skip
 
 
@@ -336,7 +337,7 @@ def _accepted(path: Path | None) -> tuple[Accepted, ...]:
         raise click.UsageError(str(fault)) from None
 
 
-def _purged(paths: tuple[Path, ...], project: str) -> dict[str, tuple[str, ...]]:
+def _purged(paths: tuple[Path, ...], project: str, host: str) -> dict[str, tuple[str, ...]]:
     """The runs of each trace that is gone by receipts of this project, which the audit's own log must know."""
     if not paths:
         return {}
@@ -347,16 +348,20 @@ def _purged(paths: tuple[Path, ...], project: str) -> dict[str, tuple[str, ...]]
 
     gone: dict[str, tuple[str, ...]] = {}
     try:
+        if not chain.verify(audit_dir(), chain.anchor_of(os.environ)).holds:
+            raise click.UsageError("--receipts: the audit's log does not hold, so that it can vouch for no purge; see phi-audit log verify")
         known = {entry.facts.get("receipts") for entry in chain.entries(audit_dir()) if entry.event == "purge_done"}
         for path in paths:
             held = read(path)
-            if held.project != project:
-                raise click.UsageError(f"{path}: receipts of another project than the one that is read")
+            if (held.project, held.host) != (project, host):
+                raise click.UsageError(f"{path}: receipts of another project, or of another host, than the one that is read")
             if digest(held) not in known:
                 raise click.UsageError(
                     f"{path}: the audit's log knows no purge that ended with these receipts; scan where it was run, with its file as it is"
                 )
-            gone |= {row.trace_id: row.runs for row in held.receipts if row.state == "gone"}
+            for row in held.receipts:
+                if row.state == "gone":
+                    gone[row.trace_id] = tuple(sorted({*gone.get(row.trace_id, ()), *row.runs}))
     except (PurgeError, chain.LogUnusable) as fault:
         raise click.UsageError(str(fault)) from None
     return gone

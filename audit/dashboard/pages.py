@@ -13,6 +13,7 @@ from audit.dashboard import query
 from audit.dashboard.query import Asked
 from audit.dashboard.service import Beside, Service
 from audit.dashboard.views.compliance import ComplianceView, compliance, last_verdict
+from audit.dashboard.views.controls import switch_panel
 from audit.dashboard.views.cost import CostView, cost
 from audit.dashboard.views.errors import errors
 from audit.dashboard.views.explanation import SLOW_MS, explain_call
@@ -111,7 +112,8 @@ def _compliance(service: Service, asked: Asked, now: datetime) -> Values:
             anchor=beside.anchor, baseline=beside.baseline,
         )  # fmt: skip
 
-    return {"view": service.keep(("compliance", _key(asked)), look)}
+    view = service.keep(("compliance", _key(asked)), look)
+    return {"view": replace(view, switch=switch_panel(beside.switch, now))}  # an emergency off shows at once
 
 
 SHEETS: Final = (

@@ -126,6 +126,7 @@ class Service:
         self._reading = False
         self._as_of: datetime | None = None
         self._whole_at: datetime | None = None
+        self._whole_every = WHOLE_EVERY
         self._read_stamp: object = None
 
     @property
@@ -157,13 +158,14 @@ class Service:
                     return
             since, whole = now - self._span, True
             if self._as_of is not None and self._stamp is None and self._whole_at is not None:
-                whole = not timedelta() <= now - self._whole_at < WHOLE_EVERY
+                whole = not timedelta() <= now - self._whole_at < self._whole_every
                 since = since if whole else max(since, self._as_of - OVERLAP)
             source = self._source(Window(since, now))
             # an export may hold less than it did, or be another: what it lacks is not known to have been deleted
             self.index.refresh(source, now=now, since=since if whole and self._stamp is None else None)
             if whole:
-                self._whole_at = now
+                self._whole_at, took = self.clock(), self.clock() - now
+                self._whole_every = max(WHOLE_EVERY, 10 * took)  # a source that is slow is not read all the time
         except PhiGuardError as fault:
             self._failed(str(fault))
         except Exception as fault:  # noqa: BLE001  # whatever a source does, the pages go on

@@ -10,6 +10,7 @@ import time
 import uuid
 from dataclasses import replace
 
+import click
 import pytest
 import urllib3
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from kept_reports import TRACES, finding, kept
 from audit import chain, purge
 from audit.cli import COMMANDS, main
 from audit.cli import scan as scanning
+from audit.purge_file import digest, read
 from audit.report import json as as_json
 from tracing.local.trace_store.faults import Faults
 from tracing.local.trace_store.records import Selection
@@ -103,8 +105,10 @@ def test_a_scan_believes_receipts_that_the_log_knows(server, report, at_home):
     """What is gone by them is told with its runs; an edited file, and one of another project, are refused before anything is read."""
     out = at_home / "receipts.json"
     assert call(server, report, "--yes", "-o", out).exit_code == 0
-    gone = scanning._purged((out,), "clinic-prod")
+    gone = scanning._purged((out,), "clinic-prod", "127.0.0.1")
     assert set(gone) == set(TRACES[:2])
+    with pytest.raises(click.UsageError, match="another host"):
+        scanning._purged((out,), "clinic-prod", "langsmith.example")
     assert all(trace in runs for trace, runs in gone.items())
     asked = ["scan", "--project", "clinic-dev", "--endpoint", server.url, "--receipts", str(out), "--known-answers", "0"]
     done = CliRunner().invoke(main, asked)
@@ -113,6 +117,11 @@ def test_a_scan_believes_receipts_that_the_log_knows(server, report, at_home):
     asked[2] = "clinic-prod"
     done = CliRunner().invoke(main, asked)
     assert (done.exit_code, "log knows no purge" in done.stderr) == (2, True)
+    line = {"n": 99, "at": "", "event": "purge_done", "prev": "", "receipts": digest(read(out))}
+    with (at_home / "audit" / chain.LOG).open("a") as log:
+        log.write(json.dumps(line) + "\n")
+    done = CliRunner().invoke(main, asked)
+    assert (done.exit_code, "log does not hold" in done.stderr) == (2, True)
 
 
 def test_one_trace_alone(server, report, at_home):

@@ -376,6 +376,55 @@ def test_a_file_that_is_overwritten_or_deleted_while_it_runs_is_replaced(tmp_pat
         assert len(whole.pending(1000)) == len(more)
 
 
+def filled(tmp_path):
+    """An outbox in which a call waits."""
+    intake = opened(tmp_path)
+    assert send(intake, call_records())
+    intake.outbox.close()
+    return tmp_path / "outbox.sqlite3"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE totals SET n = 'Zqxjk'",
+        "UPDATE senders SET arrived = x'00ff'",
+        "UPDATE totals SET n = n + 1 WHERE state = 'pending'",
+    ],
+    ids=["text", "bytes", "sum"],
+)
+def test_cells_that_are_no_numbers_cost_what_waited_and_not_the_relay(tmp_path, spoil, capfd):
+    """Damage that is still read: nothing of it is taken over, nothing of it is told, and the new outbox serves."""
+    path = filled(tmp_path)
+    with sqlite3.connect(path) as db:
+        db.executescript(spoil)
+    db.close()
+    put_aside(path, "a test", Hands())
+    told = capfd.readouterr()
+    assert "what waited in it is not sent" in told.out + told.err
+    assert "Zqxjk" not in told.out + told.err
+    with closing(Outbox(path)) as outbox:
+        assert outbox.pending(10) == []
+        assert read_ledger(outbox, "relay").adds_up
+
+
+def test_a_relay_killed_between_the_two_renames_finds_what_it_had_carried_over(tmp_path):
+    """The old file is away and the new one has not its name yet: it gets it, with all that waits."""
+    path = filled(tmp_path)
+    with closing(Outbox(path)) as outbox:
+        waits = len(outbox.pending(100))
+    assert waits
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    path.rename(path.with_name(f"{path.name}.new"))
+    for part in ("-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)
+    with closing(Outbox(path)) as outbox:
+        assert len(outbox.pending(100)) == waits
+    assert not path.with_name(f"{path.name}.new").exists()
+
+
 def test_few_damaged_outboxes_are_kept(tmp_path):
     """They hold what should have left long ago."""
     path = tmp_path / "outbox.sqlite3"

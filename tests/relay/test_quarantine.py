@@ -112,6 +112,24 @@ def test_an_off_that_nobody_saw_is_known_by_since_when_it_is_on(path, rows):
     assert states(path) == {("quarantined", "switch_off"): len(rows)}
 
 
+def test_what_another_thread_stored_after_the_on_is_not_quarantined_by_one_that_looked_before(path, rows, gate):
+    """One has read since when it was on and waits for its turn; another follows and stores meanwhile."""
+    with closing(Outbox(path)) as slow, closing(Outbox(path)) as quick:
+        more = cleared_call(gate)
+        writing = slow.base.writing
+
+        def late():
+            slow.base.writing = writing
+            quick.follow(AGAIN)
+            fill(path, more)
+            return writing()
+
+        slow.base.writing = late
+        slow.follow(AGAIN)
+        assert [row.body for row in quick.pending(100)] == [each.body for *_, each in more]
+    assert states(path)[("quarantined", "switch_off")] == len(rows)
+
+
 def test_a_doubt_quarantines_nothing_by_itself(path, rows):
     """A server that does not answer, and on again as it was: nobody turned it off."""
     with closing(Outbox(path)) as outbox:

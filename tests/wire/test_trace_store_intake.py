@@ -344,7 +344,8 @@ def test_only_this_machine_is_served(host):
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("LocalHost:1984", 200), ("[::1]:9", 200)]
+    ("host", "status"),
+    [("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("LocalHost:1984", 200), ("127.0.0.2:9", 200), ("[::1]:9", 200)],
 )
 def test_a_page_that_points_its_name_here_is_refused(server, host, status):
     """The Host header must name this machine, at every address, also where no key is asked for; what is refused is not kept."""

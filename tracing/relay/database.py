@@ -101,6 +101,9 @@ class Database:
 
     def _open(self, *, check: bool = False) -> tuple[sqlite3.Connection, Clock]:
         with self._turn:
+            made = self.path.with_name(f"{self.path.name}.new")
+            if made.exists() and not self.path.exists():
+                made.rename(self.path)  # a relay was killed while it put one aside: this one was whole before the other went
             self.path.touch(mode=0o600, exist_ok=True)
             self._file: tuple[int, int] | None = None
             file = _file_of(self.path)
@@ -225,8 +228,11 @@ class Database:
                 self.db, self.clock = self._open()
             except OutboxUnusable as fault:  # it could not be put aside when its damage was met
                 with self._turn:
-                    put_aside(self.path, str(fault), self._hands)
-                    self.db, self.clock = self._open()
+                    try:
+                        self.db, self.clock = self._open()  # another thread may have put it aside meanwhile
+                    except OutboxUnusable:
+                        put_aside(self.path, str(fault), self._hands)
+                        self.db, self.clock = self._open()
 
     def heal(self, fault: BaseException) -> None:
         """Put a damaged file aside and go on with a new one; any other fault is let be.

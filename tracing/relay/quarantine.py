@@ -72,6 +72,10 @@ class Quarantine(Calls):
         if known == since and (state.on or not waits):
             return
         with self.base.writing():
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'on_since'").fetchone()
+            known = None if row is None else str(row[0])
+            if known == since and state.on:
+                return  # another thread has followed meanwhile, and what it stored since came after
             if not state.on or (known and known != since):
                 self.quarantine(LEAK if state.hold == LEAK else SWITCH_OFF)
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('on_since', ?)", (since,))

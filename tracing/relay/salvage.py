@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 PENDING: Final = "pending"
 QUARANTINED: Final = "quarantined"
@@ -57,6 +57,20 @@ def carry(held: Path, new: sqlite3.Connection, version: int) -> str:
         if str(getattr(fault, "sqlite_errorname", "")).startswith(_NO_ROOM):
             raise
         return "its counts cannot be read, what waited in it is not sent"
+    new.execute("SAVEPOINT carried")
+    try:
+        told = _take_over(tables, rows, new)
+    except (sqlite3.Error, TypeError, ValueError, IndexError) as fault:
+        if str(getattr(fault, "sqlite_errorname", "")).startswith(_NO_ROOM):
+            raise
+        new.execute("ROLLBACK TO carried")  # a cell that is damaged is no number, or fits no column
+        told = "its counts cannot be used, what waited in it is not sent"
+    new.execute("RELEASE carried")
+    return told
+
+
+def _take_over(tables: dict[str, list[Any]], rows: list[tuple[object, ...]], new: sqlite3.Connection) -> str:
+    """Write what was read into the new outbox; what became of it."""
     arrived = sum(int(row[4]) for row in tables["senders"])
     counted = {state: sum(int(n) for _, s, _, _, n in tables["totals"] if s == state) for state in {row[1] for row in tables["totals"]}}
     waiting = counted.get(PENDING, 0) + counted.get(QUARANTINED, 0)

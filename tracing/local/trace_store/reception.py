@@ -33,8 +33,8 @@ _PREFIX: Final = re.compile(r"^(?:/api)?(?:/(v[12]))?(?=/)")
 _PORT: Final = re.compile(r":[0-9]*$")
 _SECRET: Final = frozenset({"x-api-key", "authorization", "cookie", "x-service-key"})
 _OPEN: Final = re.compile(r"^/(?:info|attachments/.*|_control)$")
-_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""Names the store answers to. A page elsewhere that points its own name at this machine (DNS rebinding) asks under that name."""
+_HOSTS: Final = re.compile(r"127(?:\.[0-9]{1,3}){3}|localhost|\[::1\]", re.IGNORECASE)
+"""Names the store answers to: this machine's. A page elsewhere that points its own name here (DNS rebinding) asks under that name."""
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
 _log: Final = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Reception:
         version = _PREFIX.match(sent_path)
         scope["path"] = ("/v2" if version and version[1] == "v2" else "") + _PREFIX.sub("", sent_path)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if _PORT.sub("", headers.get("host", "")).lower() not in _HOSTS:
+        if not _HOSTS.fullmatch(_PORT.sub("", headers.get("host", ""))):
             raise Refusal(403, "Host: the store answers to 127.0.0.1 and localhost alone; use the address it printed")
         body, whole = await _whole(receive, self.limits.body_bytes)
         faults = None if scope["path"] == "/_control" else self.faults
