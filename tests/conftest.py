@@ -70,7 +70,8 @@ PLAYED = (
     "local/", "tracing/", "relay/", "matrix/", "room/", "wire/", "browser/", "harden/", "cli/", "gate/test_switch",
     "audit/test_end_to_end.py", "audit/test_engine", "audit/test_watch", "audit/test_gonogo",
 )  # fmt: skip
-ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py", "tracing/test_turn_rules_played.py")
+ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py", "tracing/test_turn_rules_played.py",
+         "local/test_scenes_played.py")  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
