@@ -157,6 +157,8 @@ def test_it_reads_the_whole_month_at_first_and_then_what_is_new(tmp_path, monkey
     asked = []
 
     class Nothing:
+        live = True
+
         def runs(self):
             return iter(())
 
