@@ -104,11 +104,14 @@ def gonogo(ctx: click.Context, /, **given: Any) -> int | None:
     record = _record(ctx, given)
     asked = record.asked
     held = _hold(hold, record, given)
+    # What failed is enforced whichever week is asked for, and before anything else can end this: Ctrl-C, a review that does not verify.
+    switch = _contain(held.report) if given["enforce"] and held.report.verdict.state == "NO_GO" else ""
     if held.interrupted:
         return exits.INTERRUPTED
     report = _with_people(held.report, given)
     said = outcome(report, asked.week)
-    switch = _contain(report) if given["enforce"] and said.state == "NO_GO" else ""
+    if given["enforce"] and said.state == "NO_GO" and not switch:
+        switch = _contain(report)
     _write(report, record.directory, held, reviewed=bool(given["reviews"]) or bool(given["key_name"]))
     if given["fmt"] == "json":
         text = json.dumps(as_json(report, asked, record.directory, held.steps, switch), indent=2, ensure_ascii=False) + "\n"

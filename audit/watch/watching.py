@@ -17,7 +17,7 @@ from audit.watch.examining import Examined
 from audit.watch.journal import Journal
 from audit.watch.round import AlertLook, Census, Round, State, SwitchLook, census_of, short, stamp
 from phi_guard.errors import PhiGuardError
-from phi_guard.switch import SwitchState
+from phi_guard.switch import LEAK, SwitchState
 
 RETRY_S: Final = 30.0
 """Seconds to the next round after one that was not finished; twice as many after each further one, up to the time between rounds."""
@@ -120,7 +120,7 @@ class Watching:
             news = self._is_news(census)
             if news:
                 problems += _logged(examined.assessment.report, now)
-            if self._enforce and (news or (before is not None and before.enforced.startswith(NOT_OFF))):
+            if self._enforce and not self._held():
                 enforced = _contained(census.report, now)
         alerts, wrong = self._alarms.look(now)
         switch = switching.look(self._switch, self._last_switch(), since, now)
@@ -154,9 +154,17 @@ class Watching:
         return examined, "UNFINISHED" if examined.why else "CLEAN", examined.why, examined.problems
 
     def _is_news(self, census: Census) -> bool:
-        """Whether a NO-GO is another than the last: what is known is not written down and enforced every quarter of an hour."""
-        known = next((one.census for one in reversed(self._journal.rounds) if one.state == "NO_GO"), None)
-        return known is None or (known.findings, known.failed) != (census.findings, census.failed)
+        """Whether a NO-GO is another than that of the last round that was finished: what is known is not written down again each time."""
+        last = next((one for one in reversed(self._journal.rounds) if one.finished), None)
+        return last is None or last.state != "NO_GO" or (last.census.findings, last.census.failed) != (census.findings, census.failed)
+
+    def _held(self) -> bool:
+        """Whether the switch is off already, and held for a leak; one that cannot be asked is not known to be."""
+        try:
+            state = self._switch()
+        except (PhiGuardError, OSError, ValueError):
+            return False
+        return not state.on and state.hold == LEAK
 
     def _last_switch(self) -> SwitchLook | None:
         return self._journal.rounds[-1].switch if self._journal.rounds else None

@@ -216,6 +216,21 @@ def test_without_enforce_the_switch_is_left_as_it_is(place, no_answers):
     assert (closing.exit_code, closing.monitoring.switch_off_s) == (exits.NO_GO, 0.0)
 
 
+def test_a_leak_is_enforced_though_it_was_seen_before(place, no_answers):
+    """Somebody turns the switch on again while the same finding still stands: the next round turns it off, and no round does so twice."""
+
+    def by_hand():
+        (place.home / "switch.json").unlink()
+        FileSwitch(place.home / "switch.json").turn_on("by hand")
+
+    place.call(change=leak)
+    place.clock.at(20 * MINUTE, by_hand)
+    place.hold(hours=1.0, every_s=900.0, enforce=True)
+    assert states(place) == ["NO_GO"] * 5
+    assert [bool(one.enforced) for one in place.rounds] == [True, False, True, False, False]
+    assert (place.switch.state().on, place.switch.state().hold) == (False, "leak")
+
+
 @pytest.mark.parametrize(("minutes", "outcome"), [(20, "CLEAN"), (70, "UNPROVEN")])
 def test_an_endpoint_that_is_down_is_tried_again_with_backoff(place, no_answers, minutes, outcome):
     """A short outage is counted and nothing more; one in which nobody looked for more than an hour leaves the watch unproven."""
