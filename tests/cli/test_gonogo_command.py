@@ -328,3 +328,9 @@ def test_an_opened_field_is_no_go_and_rolls_back(clinic):
     assert (state["on"], state["hold"]) == (False, "leak")
     assert not any(PEOPLE[0] in (clinic.home / "opened" / f"report.{fmt}").read_text("utf-8") for fmt in ("json", "html", "md"))
     assert [row["command"].split()[1] for row in told["next"]][:3] == ["switch", "incident", "purge"]
+    for more, code in ((("--week", 1), exits.GO), (("--review", "gates.yaml"), exits.BROKEN_EVIDENCE)):
+        clinic.home.joinpath("switch.json").unlink()
+        clinic.audit("switch", "on", "--reason", "by hand")
+        clinic.audit("gonogo", "-d", "opened", "--resume", "--enforce", *more, expect=code)  # whichever week, and before a review
+        state = json.loads(clinic.audit("switch", "status", "--format", "json")[0])
+        assert (state["on"], state["hold"]) == (False, "leak")
