@@ -80,7 +80,7 @@ class Relay:
         STARTED.append(self.handle.process)
 
     def ready(self):
-        assert self.handle.wait_ready(60), (self.settings.runtime / "relay.log").read_text()
+        assert self.handle.wait_ready(120), (self.settings.runtime / "relay.log").read_text()
         return self
 
     def ledger(self):
