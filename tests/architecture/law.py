@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("phi_guard", "tracing", "audit")
@@ -251,6 +252,12 @@ def below(name: str, top: str) -> bool:
     return name == top or name.startswith(top + ".")
 
 
+@cache
+def _guarded(first: str) -> list[tuple[Guard, str]]:
+    """The guarded names that begin with a first part, and who guards them."""
+    return [(guard, name) for guard in GUARDS for name in guard.names if name.partition(".")[0] == first]
+
+
 class _Module:
     """One file, its imports resolved so that a name used later is known by where it came from."""
 
@@ -302,8 +309,9 @@ class _Module:
     def _judge(self, line: int, target: str, verb: str) -> Iterator[str]:
         if any(below(target, free) for free in FREE):
             return
-        matches = [(guard, name) for guard in GUARDS for name in guard.names if below(target, name)]
-        for guard, name in matches:
+        for guard, name in _guarded(target.partition(".")[0]):
+            if not below(target, name):
+                continue
             if verb == "uses" and not self._reached(target, name):
                 continue  # a local name that happens to be spelt so, or one whose import is judged already
             if not allowed(self.path, guard.only):
