@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from audit.gates import Evidence, Gate, judge
 from audit.manifest import CrossCheck
 from audit.method import Method
 from audit.repeated import cumulative
-from audit.report.model import Bound, Report, Target, in_tools, make, stamp, tools_of
+from audit.report.model import Bound, Report, Target, in_tools, make, stamp, subject_of, tools_of
 from audit.review.outcome import ReviewOutcome
 from audit.roster.facts import RosterFacts
 from audit.sample import Selection, draw
@@ -112,6 +113,18 @@ def assess(
         census = replace(census, incomplete="; ".join(filter(None, (census.incomplete, left_out))))
     windowed = source.live and plan.since is not None and plan.until is not None
     policy = plan.policy
+    target = Target(
+        project=plan.project,
+        place=source.place,
+        since=stamp(plan.since) if windowed and plan.since else "",
+        until=stamp(plan.until or now),
+        policy_file=Path(policy.file).name,
+        env=policy.env,
+        policy_digest=policy.digest,
+        version=_version(),
+        made_at=stamp(now),
+    )
+    monitoring = _vouched(beside.monitoring)
     applied = apply(census.findings, beside.accepted, now.date())
     covered = sum(finding.severity != SUSPICION for finding in census.findings) - sum(f.severity != SUSPICION for f in applied.open)
     evidence = Evidence(
@@ -126,32 +139,22 @@ def assess(
         suspicions=census.severities.get(SUSPICION, 0),
         cross_check=_cross_check(beside, census, plan, now),
         alerts=beside.alerts,
-        monitoring=beside.monitoring,
+        monitoring=monitoring,
         tool_findings=in_tools(applied.open),
         tools=tools_of(policy, census.population),
         ttft_turns=census.timeline.ttft_ms.n,
+        subject=subject_of(target),
     )
     judged = judge(gates, evidence)
     manifest = source.manifest()
     if census.counting is not None:
         manifest = census.counting.complete(manifest)
-    target = Target(
-        project=plan.project,
-        place=source.place,
-        since=stamp(plan.since) if windowed and plan.since else "",
-        until=stamp(plan.until or now),
-        policy_file=Path(policy.file).name,
-        env=policy.env,
-        policy_digest=policy.digest,
-        version=_version(),
-        made_at=stamp(now),
-    )
     report = make(
         census, policy=policy, target=target, gates=judged, verdict=decide(judged, census.incomplete),
         notes=(*census.notes, *beside.notes, *_notes(applied)), findings=applied.open, manifest=manifest,
         cross_check=evidence.cross_check, method=method[-1] if method else None, selection=_selection(census, plan, beside),
         bounds=_cumulative(census, applied, beside.earlier), accepted=applied.accepted, expired=applied.expired, roster=beside.roster,
-        rehearsal=beside.rehearsal, alerts=beside.alerts, monitoring=beside.monitoring, custody=beside.custody, reproduce=beside.reproduce,
+        rehearsal=beside.rehearsal, alerts=beside.alerts, monitoring=monitoring, custody=beside.custody, reproduce=beside.reproduce,
         unlisted=census.failing - sum(f.severity != SUSPICION for f in census.findings), leaking=_leaking(census, applied, covered),
         releases=_releases(census, applied.open),
     )  # fmt: skip
@@ -170,6 +173,17 @@ def rejudge(report: Report, review: ReviewOutcome) -> Report:
     anew = {judged.gate.name: judged for judged in judge(waiting, evidence)}
     gates = tuple(anew.get(judged.gate.name, judged) for judged in report.gates)
     return replace(report, gates=gates, review=review, verdict=decide(gates, report.incomplete), signatures=())
+
+
+def _vouched(monitoring: Monitoring | None) -> Monitoring | None:
+    """The watch's evidence, held against the audit's log."""
+    if monitoring is None:
+        return None
+    from audit import chain  # noqa: PLC0415  # only where there is such evidence
+    from audit.keys import audit_dir  # noqa: PLC0415
+    from audit.vouching import vouched  # noqa: PLC0415
+
+    return vouched(monitoring, audit_dir(), chain.anchor_of(os.environ))
 
 
 def _cross_check(beside: Beside, census: Census, plan: Plan, now: datetime) -> CrossCheck | None:

@@ -38,11 +38,19 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """What became of the spans; ``lost`` counts those dropped for any reason or still pending when it ended."""
+    """What became of the spans.
+
+    Args:
+        offered: by the calls.
+        delivered: taken by the endpoint.
+        lost: dropped for any reason, or still pending when it ended.
+        adds_up: whether the relay's ledger adds up, and agrees with the calls' own count; None where the file does not say.
+    """
 
     offered: int
     delivered: int
     lost: int
+    adds_up: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Completeness:
     """The calls' traces as they were read back from where they were sent.
 
     Args:
-        expected: calls that had a trace.
+        expected: calls that ought to have a trace.
         arrived: of them, those whose trace could be read.
         complete: of them, those with every span that the call should have.
         lacks: what was lacking, by a name of the closed list, in how many traces.
@@ -142,6 +150,13 @@ class Rehearsal:
         memory: of ``agent`` and ``relay``.
         scenes: how often each kind of conversation was played.
         languages: likewise of each language of the callers' names.
+        project: it sent to; empty where the file does not say, as of the four that follow.
+        env: ``dev`` or ``prod``.
+        endpoint: host it sent to.
+        policy_digest: digest of the policy that the relay cleared by.
+        started_at: when it began, ISO 8601 with a time zone.
+        interrupted: whether it was ended before its end; None where the file does not say.
+        problems: how many it told of, in words of its own that are not kept here.
     """
 
     calls: int
@@ -156,6 +171,13 @@ class Rehearsal:
     memory: Mapping[str, Memory] = field(default_factory=dict)
     scenes: Mapping[str, int] = field(default_factory=dict)
     languages: Mapping[str, int] = field(default_factory=dict)
+    project: str = ""
+    env: str = ""
+    endpoint: str = ""
+    policy_digest: str = ""
+    started_at: str = ""
+    interrupted: bool | None = None
+    problems: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +196,15 @@ class Monitoring:
         alerts: how often each alert fired.
         switch_off_s: seconds for which telemetry was seen to be off.
         closed: whether it ran its whole time and was closed.
+        project: that was watched; empty where the file does not say, as of the text that follows.
+        env: ``dev`` or ``prod``.
+        policy_digest: of the policy it was judged by.
+        outcome: ``CLEAN``, ``NO_GO`` or ``UNPROVEN``, as the closing report says.
+        judged: rules of the alerts that some round could judge, sorted.
+        rules_digest: of the rules of its environment (`audit.binding.rules_digest`).
+        journal_n: number of the journal's last line before the closing one; -1 where the file does not say.
+        journal_sha256: of that line.
+        vouched: whether the audit's log holds this journal's place with these figures; never read from the file.
     """
 
     started_at: str
@@ -187,6 +218,15 @@ class Monitoring:
     alerts: Mapping[str, int] = field(default_factory=dict)
     switch_off_s: float = 0.0
     closed: bool = False
+    project: str = ""
+    env: str = ""
+    policy_digest: str = ""
+    outcome: str = ""
+    judged: tuple[str, ...] = ()
+    rules_digest: str = ""
+    journal_n: int = -1
+    journal_sha256: str = ""
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +246,17 @@ class Alerts:
         fired: alerts that came.
         resolved: those of them that were told to be over.
         silent: alerts that were tried and did not come.
+        started_at: when it began, ISO 8601 with a time zone; empty where the file does not say.
+        policies: by environment, the digest of the policy file it was held with.
+        rules: by environment, the digest of the rules that are in force there (`audit.binding.rules_digest`).
     """
 
     fired: tuple[str, ...] = ()
     resolved: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
+    started_at: str = ""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_rehearsal(path: Path) -> Rehearsal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -58,6 +59,7 @@ class _Spans(_Part):
     delivered: _Count
     pending: _Count = 0
     dropped: dict[str, _Count] = {}
+    adds_up: bool | None = None
 
 
 class _Lateness(_Part):
@@ -80,6 +82,10 @@ class _Share(_Part):
 _INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 _Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
 _Rule = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_Env = Annotated[str, Field(pattern=r"^[a-z]{0,16}$")]
+_Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{16,64})?$")]
+_Instant = Annotated[str, Field(pattern=_INSTANT)]
+_Name = Annotated[str, Field(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Origin = Annotated[str, Field(pattern=r"^[a-z_]{1,32}(\+[a-z_]{1,32}){0,9}$")]
 
 
@@ -130,6 +136,13 @@ class _File(_Part):
     memory: dict[_Kind, _Memory] = {}
     scenes: dict[_Kind, _Count] = {}
     languages: dict[_Kind, _Count] = {}
+    project: _Name = ""
+    env: _Env = ""
+    endpoint: _Name = ""
+    policy_digest: _Digest = ""
+    started_at: _Instant | Literal[""] = ""
+    interrupted: bool | None = None
+    problems: list[str] = []
 
 
 class _Alert(_Part):
@@ -143,14 +156,17 @@ class _Alerts(_Part):
 
     schema_name: Literal["phi-audit.alerts-rehearsal/1"] = Field(alias="schema")
     alerts: list[_Alert]
+    started_at: _Instant | Literal[""] = ""
+    policies: dict[_Env, _Digest] = {}
+    rules: dict[_Env, _Digest] = {}
 
 
 class _Monitoring(_Part):
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
 
     schema_name: Literal["phi-audit.monitoring/1"] = Field(alias="schema")
-    started_at: Annotated[str, Field(pattern=_INSTANT)]
-    ended_at: Annotated[str, Field(pattern=_INSTANT)]
+    started_at: _Instant
+    ended_at: _Instant
     hours: _Measure
     rounds: _Count
     longest_gap_s: _Measure
@@ -160,6 +176,14 @@ class _Monitoring(_Part):
     alerts: dict[_Rule, _Count] = {}
     switch_off_s: _Measure = 0.0
     closed: bool = False
+    project: _Name = ""
+    env: _Env = ""
+    policy_digest: _Digest = ""
+    outcome: Literal["CLEAN", "NO_GO", "UNPROVEN", ""] = ""
+    judged: list[_Rule] = []
+    rules_digest: _Digest = ""
+    journal_n: Annotated[int, Field(ge=-1)] = -1
+    journal_sha256: _Digest = ""
 
 
 class _Any(_Part):
@@ -181,7 +205,7 @@ def read(path: Path) -> Rehearsal:
     return Rehearsal(
         calls=file.calls,
         overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max, tuple(cost.edges), tuple(cost.counts)) if cost else None,
-        spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values())) if spans else None,
+        spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values()), spans.adds_up) if spans else None,
         loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
         canaries=Canaries(seen.planted, seen.arrived, _shares(seen.by_class), _shares(seen.by_origin)) if seen else None,
@@ -191,7 +215,22 @@ def read(path: Path) -> Rehearsal:
         memory={name: Memory(row.first, row.last, row.peak, row.n) for name, row in sorted(file.memory.items())},
         scenes=dict(sorted(file.scenes.items())),
         languages=dict(sorted(file.languages.items())),
+        project=file.project,
+        env=file.env,
+        endpoint=_host(file.endpoint),
+        policy_digest=file.policy_digest,
+        started_at=file.started_at,
+        interrupted=file.interrupted,
+        problems=len(file.problems),
     )
+
+
+def _host(endpoint: str) -> str:
+    """Host and port of an address; empty where it is none. Names and passwords in it are left out."""
+    try:
+        return urlsplit(endpoint).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
 
 
 def _shares(rows: Mapping[str, _Share]) -> dict[str, Share]:
@@ -200,12 +239,16 @@ def _shares(rows: Mapping[str, _Share]) -> dict[str, Share]:
 
 def read_alerts(path: Path) -> Alerts:
     """The alerts in a file. Raises `EvidenceError` if it holds none."""
-    alerts = _validate(_Alerts, path).alerts
+    file = _validate(_Alerts, path)
+    alerts = file.alerts
     fired = {a.name for a in alerts if a.fired}
     return Alerts(
         tuple(sorted(fired)),
         tuple(sorted(fired & {a.name for a in alerts if a.resolved})),
         tuple(sorted({a.name for a in alerts} - fired)),
+        file.started_at,
+        dict(sorted(file.policies.items())),
+        dict(sorted(file.rules.items())),
     )
 
 
@@ -213,7 +256,7 @@ def read_monitoring(path: Path) -> Monitoring:
     """The monitoring in a file. Raises `EvidenceError` if it holds none."""
     file = _validate(_Monitoring, path)
     facts = file.model_dump(exclude={"schema_name"})
-    return Monitoring(**facts | {"alerts": dict(sorted(file.alerts.items()))})
+    return Monitoring(**facts | {"alerts": dict(sorted(file.alerts.items())), "judged": tuple(sorted(set(file.judged)))})
 
 
 def read_any(path: Path) -> Rehearsal | Alerts | Monitoring:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from audit import gates_weeks
+from audit import binding, gates_weeks
 from audit.evidence import Rehearsal
 from audit.gates_base import (
+    ALERTS,
     GO_LIVE,
     WEEKS,
     Answer,
@@ -25,11 +26,10 @@ from audit.gates_base import (
 )
 from audit.statistics import lower_bound
 
-__all__ = ["ALERTS", "CHECKS", "GO_LIVE", "OPERATION", "WEEKS", "Evidence", "Gate", "GatesError", "Judged", "State", "judge", "load_gates"]
+__all__ = ["ALERTS", "CHECKS", "GO_LIVE", "OPERATION", "WEEKS", "Evidence", "Gate", "GatesError", "Judged", "State", "comparable",
+           "judge", "load_gates"]  # fmt: skip
 
 DAYS_A_MONTH: Final = 30
-ALERTS: Final = ("error_rate", "ttft_p95", "tool_failure")
-"""The three alerts of the requirements, section 15."""
 
 
 def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Judged, ...]:
@@ -115,13 +115,19 @@ def _typed(gate: Gate, evidence: Evidence) -> Answer:
 def _drop(gate: Gate, evidence: Evidence) -> Answer:
     population = evidence.population
     told = [(population.lost, population.offered, "as the traces' ends report")]
-    if evidence.rehearsal is not None and evidence.rehearsal.spans is not None:
-        told.append((evidence.rehearsal.spans.lost, evidence.rehearsal.spans.offered, "in the rehearsal"))
+    held, beside, lacks = evidence.rehearsal, "", tuple[str, ...]()
+    if held is not None and (foreign := binding.foreign_rehearsal(held, evidence.subject)):
+        beside = f"; the rehearsal is left out: {'; '.join(foreign)}"
+    elif held is not None and held.spans is not None:
+        told.append((held.spans.lost, held.spans.offered, "in the rehearsal"))
+        lacks = binding.broken_rehearsal(held)
     shares = [(lost / offered, f"{lost} of {offered} spans lost {where}") for lost, offered, where in told if offered]
     if not shares:
         return "unproven", None, "no trace reports how many spans were offered"
     # The same spans may be in both accounts, so they are not added up: the worse one counts.
-    state, measured, why = against(gate, max(share for share, _ in shares), "; ".join(words for _, words in shares))
+    state, measured, why = against(gate, max(share for share, _ in shares), "; ".join(words for _, words in shares) + beside)
+    if state == "proven" and lacks:
+        return "unproven", measured, "; ".join((why, *lacks))
     if state == "proven" and population.uncounted:
         return "unproven", measured, f"{population.uncounted} traces report no counts"
     return unless_open(evidence, state, measured, why)
@@ -225,6 +231,8 @@ def _alerts(gate: Gate, evidence: Evidence) -> Answer:
     alerts = evidence.alerts
     if alerts is None:
         return "unproven", None, "no evidence of alerts that fired was given"
+    if foreign := binding.foreign_alerts(alerts, evidence.subject):
+        return "unproven", None, "; ".join(foreign)
     both = [name for name in ALERTS if name in alerts.fired and name in alerts.resolved]
     lacks = [name for name in ALERTS if name not in both]
     told = f"{len(both)} of {len(ALERTS)} fired and resolved" + (f"; not {', '.join(lacks)}" if lacks else "")
@@ -239,7 +247,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "ttft_measured": gates_weeks.ttft_measured,
     "ttft_error_ms": of_rehearsal(gates_weeks.ttft_error),
     "load_test": gates_weeks.load_held,
-    "load_completeness": of_rehearsal(gates_weeks.load_complete),
+    "load_completeness": gates_weeks.load_completeness,
     "phi_findings": _findings,
     "accounted_for": _accounted,
     "known_answer_recall": _recall,
@@ -285,3 +293,14 @@ def load_gates(path: Path, *, week: int = GO_LIVE) -> tuple[Gate, ...]:
 
     gates = read(path, frozenset(CHECKS), frozenset(OPERATION))
     return tuple(gate for gate in gates if gate.name in CHECKS or week > GO_LIVE)
+
+
+def comparable(judged: Iterable[Gate], in_force: Iterable[Gate]) -> tuple[Gate, ...]:
+    """Those of the gates in force that a report must answer to: all of the go/no-go, and those of operation where it judged one of them.
+
+    Args:
+        judged: the gates of the report.
+        in_force: all gates that count, those of week 6 among them.
+    """
+    operation = any(gate.name in OPERATION for gate in judged)
+    return tuple(gate for gate in in_force if operation or gate.name not in OPERATION)

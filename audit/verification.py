@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from audit import chain, consistency, signing
+from audit import chain, consistency, signing, vouching
 from audit.custody import Signature
 from audit.keys import audit_dir
 from audit.person import fold
@@ -130,6 +130,9 @@ def verify_log(directory: Path, anchor: Path | None, reports: Sequence[tuple[str
             faults.append(f"{name}: digest: the log does not name this report")
         elif at <= each.report.custody.log_n:
             faults.append(f"{name}: custody.log_n: the log named this report before the entry that it names itself")
+        seen = each.report.monitoring
+        if seen is not None and seen.vouched and not vouching.holds(seen, directory):
+            faults.append(f"{name}: monitoring.vouched: the log does not hold the journal of this watch with these figures")
     return verdict, tuple(faults)
 
 
@@ -300,15 +303,16 @@ def _of_reviewers(report: Report, signers: Sequence[Signature]) -> list[Signatur
 
 def _weaker(report: Report) -> Iterator[str]:
     from audit.bars import weaker  # noqa: PLC0415  # only where a report has got this far
-    from audit.gates import GatesError, load_gates  # noqa: PLC0415
+    from audit.gates import WEEKS, GatesError, comparable, load_gates  # noqa: PLC0415
     from phi_guard.policy import shipped  # noqa: PLC0415
 
     try:
-        in_force = load_gates(shipped("gates.yaml"))
+        in_force = load_gates(shipped("gates.yaml"), week=WEEKS[-1])
     except GatesError:
         yield "its bars could not be held against those that are shipped"
         return
-    for what in weaker((row.gate for row in report.gates), in_force):
+    judged = [row.gate for row in report.gates]
+    for what in weaker(judged, comparable(judged, in_force)):
         yield f"weaker than the gates as shipped: {what}"
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from phi_guard.detect.harmless import WORDS
 from phi_guard.known_forms import Forms, dates_of, emails_of, forms
+from phi_guard.known_particles import begin, particles_in
 from phi_guard.model import Detection
 
 TERMS_MAX: Final = 500
@@ -50,6 +51,8 @@ _ORDINARY: Final = WORDS | frozenset("avenue caller given near none null place p
 class KnownValues:
     """The identifying values of one call, and where they stand in a text: whole, by name part, as the same digits spaced otherwise, told.
 
+    A particle, such as von, is found where it stands before its name, and not alone (see `phi_guard.known_particles`).
+
     Threads may share one. Once a named field's value finds no room any more, every text counts as holding one.
 
     Cost: `add` only takes the value down; what it may be found by is worked out when a text comes that could hold it, or any free text.
@@ -57,11 +60,14 @@ class KnownValues:
     that are kept, do not look for what is told.
     """
 
-    __slots__ = ("_dates", "_digits", "_emails", "_forms", "_full", "_gist", "_lock", "_pattern", "_room", "_terms", "_unread")
+    __slots__ = (
+        "_dates", "_digits", "_emails", "_forms", "_full", "_gist", "_lock", "_particles", "_pattern", "_room", "_terms", "_unread"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._terms: set[str] = set()
+        self._particles: set[str] = set()
         self._digits: set[str] = set()
         self._dates: set[date] = set()
         self._emails: set[str] = set()
@@ -98,7 +104,9 @@ class KnownValues:
             value = _OURS.sub(" ", given).strip()
             folded = fold(value)[0]
             digits = _number(folded)
-            new = _terms(value, named=named) - self._terms
+            terms, particles = _terms(value, named=named)
+            self._particles |= particles
+            new = terms - self._terms
             numbers = {digits} - self._digits if len(digits) >= DIGITS_MIN else set()
             if len(new) + len(numbers) > self._room[named]:
                 self._full |= named
@@ -153,7 +161,7 @@ class KnownValues:
         found = self._written(text)
         if told is not None and not self._full:
             folded, places = fold(text)
-            found += [_placed(start, end, places) for start, end in told.find(folded)]
+            found += [_placed(begin(folded, start, self._particles), end, places) for start, end in told.find(folded)]
         return found
 
     def _written(self, text: str) -> list[Detection]:
@@ -174,7 +182,8 @@ class KnownValues:
         if pattern is not None:
             # Two letters are a name only where they are written as one: "Wu", not "wu".
             spans = (m.span() for m in pattern.finditer(folded))
-            found += [(start, end) for start, end in spans if end - start > 2 or text[places[start] if places else start].isupper()]
+            names = [(start, end) for start, end in spans if end - start > 2 or text[places[start] if places else start].isupper()]
+            found += [(begin(folded, start, self._particles), end) for start, end in names]
         if numbers:
             for m in _DIGITS.finditer(folded):
                 number = _number(m.group())  # 079 … is +41 79 … to those who dial it
@@ -264,8 +273,12 @@ def _fold(char: str) -> str:
     return "".join(c for c in plain if unicodedata.category(c) not in {"Mn", "Me", "Cf"})
 
 
-def _terms(value: str, *, named: bool) -> set[str]:
-    """The words of a value that may be a name's, each also in its pieces; of a named field's also the whole, and the words run together."""
+def _terms(value: str, *, named: bool) -> tuple[set[str], set[str]]:
+    """The words of a value that may be a name's, each also in its pieces; of a named field's also the whole, and the words run together.
+
+    Returns:
+        The terms, and the particles that stand in it and are none of them.
+    """
     terms: set[str] = set()
     written = unicodedata.normalize("NFC", value.translate(_PLAINER))
     words = _WORD.findall(written)
@@ -287,7 +300,10 @@ def _terms(value: str, *, named: bool) -> set[str]:
             terms.add(fold(_PIECES.sub("", "".join(reversed(words))))[0])
     elif named and len(value) > 3 and any(c.isdecimal() for c in value):
         terms.add(fold(value)[0])
-    return terms
+    pieces = [piece for word in words for piece in _PIECES.split(word)]
+    if particles := particles_in(pieces):
+        particles -= {fold(piece)[0] for piece in pieces if not piece.isascii()}  # Lê is a name
+    return terms - particles, particles
 
 
 def _transcribed(term: str, written: str) -> Iterator[str]:

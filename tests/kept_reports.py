@@ -29,6 +29,7 @@ TOOLS = {f"tool.tool_{n}": 6 for n in range(6)}
 SPANS = {"agent_turn": 200, "user_turn": 180, "voice_session": 40, **TOOLS}
 TTFT = Histogram((0.0, 50.0), (150,), 150, 40.0, 45.0, 48.0, 49.0, 6000.0)
 MADE_AT = "2026-11-20T12:00:00Z"
+RULES = "5" * 64
 
 
 def passed(gate):
@@ -45,6 +46,7 @@ def finding(n=0, *, entity="PERSON", path="outputs.result.note", trace=0, finger
 def kept(*, findings=(), custody=None, made_at=MADE_AT):
     """A report of forty traces as it was scanned: NO-GO with findings, and without them waiting for people, so UNPROVEN."""
     findings = tuple(findings)
+    held = (datetime.fromisoformat(made_at) - timedelta(days=1)).isoformat()
     gates = []
     for gate in load_gates(shipped("gates.yaml")):
         row = passed(gate) if gate.evidence != "review" else judge((gate,), Evidence())[0]
@@ -82,19 +84,35 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
         rehearsal=Rehearsal(
             100,
             Cost(20.0, 90.0, 400.0, 5000),
-            Spans(1200, 1200, 0),
+            Spans(1200, 1200, 0, adds_up=True),
             Lateness(210.0, 200.0),
             0,
             Canaries(50, 0),
             load=Load(10, 5.1),
             completeness=Completeness(100, 100, 100),
             ttft_error_ms=12.0,
+            project="clinic-prod",
+            env="prod",
+            endpoint="smith.example",
+            policy_digest="0" * 16,
+            started_at=held,
+            interrupted=False,
         ),
-        alerts=Alerts(ALERTS, ALERTS),
+        alerts=Alerts(ALERTS, ALERTS, started_at=held, policies={"prod": "0" * 16}, rules={"prod": RULES}),
         selection=sample.draw(facts, n=10, seed=3, seed_by="given before reading"),
         custody=custody or Custody("ada@host", "f" * 16, 4, "1" * 64, "/mnt/anchor"),
         reproduce="phi-audit scan --project clinic-prod --seed 7",
         tools=TOOLS,
+    )
+
+
+def judged_by(report, policy, **target):
+    """The report and the evidence in it, of another policy."""
+    return replace(
+        report,
+        target=replace(report.target, policy_digest=policy, **target),
+        rehearsal=replace(report.rehearsal, policy_digest=policy),
+        alerts=replace(report.alerts, policies={report.target.env: policy}),
     )
 
 

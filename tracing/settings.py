@@ -36,7 +36,7 @@ class Sampling:
     Args:
         rate: share of the calls with nothing to remark that are sent; above 0 and at most 1. All others always are.
         keep_slow_ms: a call with a TTFT-A above it is one to remark, milliseconds.
-        from_calls_per_day: while fewer calls than that began in the last 24 hours, all that begin are sent.
+        from_calls_per_day: while fewer calls than that began in this clock hour (UTC) and the 23 before it, all that begin are sent.
     """
 
     rate: float = 1.0

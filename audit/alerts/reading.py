@@ -17,6 +17,8 @@ from phi_guard.outbound.sink import Sink
 
 LOOK_BACK: Final = timedelta(hours=6)
 """How far back runs are read again: traces come late, and a call that goes on began some time ago."""
+KEPT: Final = timedelta(days=31)
+"""How much longer calls are kept than any rule asks for: a watch tells of the hours since it began."""
 SLACK: Final = "SLACK_WEBHOOK_URL"
 WEBHOOK: Final = "PHI_GUARD_ALERT_WEBHOOK_URL"
 WEBHOOK_SECRET: Final = "PHI_GUARD_ALERT_WEBHOOK_SECRET"  # noqa: S105  # the variable's name
@@ -41,13 +43,13 @@ class Reading:
         self._project, self._file, self._endpoint, self._api_key = project, file, endpoint, api_key
 
     def refresh(self, now: datetime) -> None:
-        """Read what is new.
+        """Read what is new, and drop what no rule can ask for any more.
 
         Raises:
             SourceError: it could not be read, or not to its end.
         """
         last = self._index.refreshed
-        begin = min(month_of(now)[0], now - self._longest)
+        begin = needed = min(month_of(now)[0], now - self._longest)
         if last is not None and last <= now:
             begin = max(begin, last - LOOK_BACK)
         source = open_source(
@@ -55,6 +57,8 @@ class Reading:
         )
         # all that began since then is in it: a call that is not was deleted, such as by a purge
         self._index.refresh(source, now=now, since=begin if source.live else None)
+        if source.live:  # a file's calls may be of any time, and its index does not outlive the command
+            self._index.drop_before(needed - KEPT)
 
 
 @contextmanager

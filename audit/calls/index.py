@@ -76,7 +76,7 @@ class CallIndex:
         Args:
             source: what is read.
             now: the clock's time, with a zone.
-            since: given where the source holds all there is from then on: calls that began later and are no longer in it were deleted
+            since: given where the source holds all there is from then on: traces that began later and are no longer in it were deleted
                 there, such as by a purge, and are forgotten here. None forgets nothing.
 
         Raises:
@@ -97,13 +97,24 @@ class CallIndex:
         return changed
 
     def _forget(self, since: datetime, project: str, seen: set[str]) -> int:
-        """Forget the calls that began since then and were not seen."""
-        asked = "SELECT trace FROM calls WHERE start >= ? AND (project = ? OR ? = '')"
+        """Forget the traces that began since then, or nobody knows when, and were not seen."""
+        asked = (
+            "SELECT trace FROM calls WHERE start >= ?1 AND (project = ?2 OR ?2 = '') UNION"
+            " SELECT trace FROM strays WHERE (start >= ?1 OR start IS NULL) AND (project = ?2 OR ?2 = '')"
+        )
         with self._at_work() as db:
-            held = [trace for (trace,) in db.execute(asked, (microseconds(since), project, project))]
+            held = [trace for (trace,) in db.execute(asked, (microseconds(since), project))]
             gone = [trace for trace in held if trace.lower() not in seen]
             forget(db, gone)
         return len(gone)
+
+    def drop_before(self, until: datetime) -> int:
+        """Forget the traces that were over before an instant, and those of which nothing tells when they were; how many these are."""
+        asked = "SELECT trace FROM calls WHERE start < ?1 AND (end IS NULL OR end < ?1) UNION SELECT trace FROM strays WHERE start < ?1"
+        with self._at_work() as db:
+            old = [trace for (trace,) in db.execute(f"{asked} OR start IS NULL", (microseconds(until),))]
+            forget(db, old)
+        return len(old)
 
     @property
     def refreshed(self) -> datetime | None:

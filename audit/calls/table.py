@@ -11,7 +11,7 @@ from typing import Final
 from phi_guard.errors import PhiGuardError
 from phi_guard.runtime import keep_private
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables; another one's file is put aside."""
 WAIT_S: Final = 10.0
 """Seconds to wait for another process that writes."""
@@ -36,6 +36,7 @@ CREATE TABLE tallies (
     trace TEXT NOT NULL, project TEXT NOT NULL, env TEXT NOT NULL, began INTEGER NOT NULL, kind TEXT NOT NULL,
     name TEXT NOT NULL, n INTEGER NOT NULL
 );
+CREATE TABLE strays (trace TEXT PRIMARY KEY, project TEXT NOT NULL, start INTEGER);
 CREATE TABLE memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE INDEX calls_start ON calls (start, trace, project, env, cost, unpriced);
 CREATE INDEX calls_end ON calls (end, project, env, failed, offered, dropped);
@@ -44,6 +45,7 @@ CREATE INDEX turns_end ON turns (end, project, env, ttft, trace);
 CREATE INDEX tools_trace ON tools (trace);
 CREATE INDEX tools_end ON tools (end, project, env, tool, failed, trace);
 CREATE INDEX tallies_trace ON tallies (trace);
+CREATE INDEX strays_start ON strays (start);
 """
 
 

@@ -47,7 +47,7 @@ def forget(db: sqlite3.Connection, traces: Sequence[str]) -> None:
     try:
         for trace in traces:
             db.execute("DELETE FROM parts WHERE trace = ?", (packed(trace),))
-            for table in ("calls", "bodies", "turns", "tools", "tallies"):
+            for table in ("calls", "bodies", "turns", "tools", "tallies", "strays"):
                 db.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))  # noqa: S608  # closed names
         db.execute("COMMIT")
     except BaseException:
@@ -61,9 +61,12 @@ def _summarise(db: sqlite3.Connection, trace_bytes: bytes) -> None:
     parts = [READ.decode(body) for (body,) in db.execute("SELECT body FROM parts WHERE trace = ?", (trace_bytes,))]
     detail = summarise(parts)
     trace = parts[0].trace
-    for table in ("turns", "tools", "tallies"):
+    for table in ("turns", "tools", "tallies", "strays"):
         db.execute(f"DELETE FROM {table} WHERE trace = ?", (trace,))  # noqa: S608
-    if detail is None:
+    if detail is None:  # no call, or none yet: by this row it can be found again, to be forgotten
+        project = next((part.project for part in parts if part.project), "")
+        start = min((part.start for part in parts if part.start is not None), default=None)
+        db.execute("INSERT INTO strays VALUES (?, ?, ?)", (trace, project, start))
         return
     call = detail.call
     began, end, length = microseconds(call.start) or 0, microseconds(call.end), call.duration_s

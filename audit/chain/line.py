@@ -19,7 +19,7 @@ EVENTS: Final = frozenset(
     {
         "begin", "head_lost", "report", "signed", "verified", "review_opened", "review_closed", "revealed", "enforced", "switch_on",
         "switch_off", "purge_asked", "purge_done", "incident", "baseline", "roster", "key_made", "key_trusted", "key_untrusted",
-        "quarantine_released", "quarantine_dropped", "alert_sending", "alert_sent", "alert_silenced", "alert_unsilenced",
+        "quarantine_released", "quarantine_dropped", "alert_sending", "alert_sent", "alert_silenced", "alert_unsilenced", "watch",
     }
 )  # fmt: skip
 """What can be written down."""

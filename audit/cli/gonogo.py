@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from audit import exits
+from audit.cli.rehearse import heed_sigterm
 from audit.cli.scan import Since
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from audit.gonogo import Asked, Held, Record
     from audit.report import Report
 
@@ -85,38 +88,49 @@ def gonogo(ctx: click.Context, /, **given: Any) -> int | None:
 
     The gates of weeks 1 to 5 are judged; --week 6 adds those of operation, with the file of `phi-audit watch` as evidence, and an earlier
     week asks for no more than it must show. People's review cannot be had by a command: without it the outcome is UNPROVEN, and what to
-    run next is printed.
+    run next is printed. Where calls are rehearsed over LangSmith, the project must be the review's own: all that is in it is judged.
 
     \b
     Examples:
       phi-audit gonogo --local -d review
       phi-audit gonogo -d review --resume --review ada.json --review ben.json --sign cleo --name Cleo
-      phi-audit gonogo --project medical-voice-agent-prod --env prod --enforce
+      phi-audit gonogo --project medical-voice-agent-prod-gonogo --env prod --enforce
       phi-audit gonogo --week 3 --project medical-voice-agent-dev --since 24h
       phi-audit gonogo weeks review/report.json
     """  # noqa: D301  # \b is click's, against re-wrapping
     if ctx.invoked_subcommand is not None:
         return None
+    ctx.with_resource(heed_sigterm())
     _check(ctx, given)
-    from audit.gonogo import hold  # noqa: PLC0415  # not for --help
+    from audit.cli.gonogo_people import with_people  # noqa: PLC0415  # not for --help
+    from audit.gonogo import hold  # noqa: PLC0415
     from audit.gonogo.telling import as_json, as_text, outcome  # noqa: PLC0415
 
     record = _record(ctx, given)
+    switch: list[str] = []
+
+    def enforce(report: Report) -> None:
+        if given["enforce"] and not switch:
+            switch.append(_contain(report))
+
+    # What failed is enforced whichever week is asked for, and before anything else can end this: a rendering that is refused, Ctrl-C, a
+    # review that does not verify.
+    held = _hold(hold, record, given, enforce)
     asked = record.asked
-    held = _hold(hold, record, given)
-    # What failed is enforced whichever week is asked for, and before anything else can end this: Ctrl-C, a review that does not verify.
-    switch = _contain(held.report) if given["enforce"] and held.report.verdict.state == "NO_GO" else ""
+    if held.report.verdict.state == "NO_GO":
+        enforce(held.report)
     if held.interrupted:
         return exits.INTERRUPTED
-    report = _with_people(held.report, given)
+    report = with_people(held.report, record.directory, given)
     said = outcome(report, asked.week)
-    if given["enforce"] and said.state == "NO_GO" and not switch:
-        switch = _contain(report)
-    _write(report, record.directory, held, reviewed=bool(given["reviews"]) or bool(given["key_name"]))
+    if said.state == "NO_GO":
+        enforce(report)
+    _write(report, record.directory, held, reviewed=bool(given["reviews"]) or bool(given["key_name"]), quiet=given["quiet"])
+    done = "".join(switch)
     if given["fmt"] == "json":
-        text = json.dumps(as_json(report, asked, record.directory, held.steps, switch), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(as_json(report, asked, record.directory, held.steps, done), indent=2, ensure_ascii=False) + "\n"
     else:
-        text = as_text(report, asked, record.directory, held.steps, switch)
+        text = as_text(report, asked, record.directory, held.steps, done)
     _answer(text, given["output"])
     return said.exit_code
 
@@ -203,11 +217,12 @@ def _plain(value: Any) -> Any:
     return tuple(str(each.absolute()) if isinstance(each, Path) else each for each in value) if isinstance(value, tuple) else value
 
 
-def _hold(hold: Any, record: Record, given: dict[str, Any]) -> Held:
+def _hold(hold: Any, record: Record, given: dict[str, Any], enforce: Callable[[Report], None]) -> Held:
     """Run the steps; a file that cannot be used is a usage error with every reason."""
     from audit.alerts import RulesError  # noqa: PLC0415
     from audit.evidence import EvidenceError  # noqa: PLC0415
     from audit.gates import GatesError  # noqa: PLC0415
+    from audit.gonogo.alone import NotAlone  # noqa: PLC0415
     from audit.gonogo.record import RecordError  # noqa: PLC0415
     from audit.rehearsal.script import ScriptError  # noqa: PLC0415
     from audit.report.document import DocumentError  # noqa: PLC0415
@@ -217,13 +232,16 @@ def _hold(hold: Any, record: Record, given: dict[str, Any]) -> Held:
     key = _api_key(record.asked)
     quiet = given["quiet"]
     try:
-        held: Held = hold(record, lambda what: None if quiet else click.echo(f"gonogo: {what}", err=True), key)
+        held: Held = hold(
+            record, lambda what: None if quiet else click.echo(f"gonogo: {what}", err=True), key,
+            contain=enforce, reviewed=bool(given["reviews"]),
+        )  # fmt: skip
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
     except DocumentError as fault:
         click.echo(f"phi-audit: {fault}", err=True)
         raise click.exceptions.Exit(exits.BROKEN_EVIDENCE) from None
-    except (GatesError, EvidenceError, RulesError, ScriptError, RecordError) as fault:
+    except (GatesError, EvidenceError, RulesError, ScriptError, RecordError, NotAlone) as fault:
         raise click.UsageError(str(fault)) from None
     except SourceError as fault:
         raise click.UsageError(str(fault)) from None
@@ -240,55 +258,6 @@ def _api_key(asked: Asked) -> str:
     return key or "local"
 
 
-def _with_people(report: Report, given: dict[str, Any]) -> Report:
-    """The report with the reviews in it and a name under it, where they were given."""
-    from audit.cli.sign import _four_eyes, _take_in  # noqa: PLC0415  # what `phi-audit sign` asks for is asked for here
-
-    reviews: tuple[Path, ...] = given["reviews"]
-    before = report.digest
-    if reviews:
-        for path in reviews:
-            if not path.is_file():
-                raise click.UsageError(f"{path}: there is no such review")
-        report = _take_in(report, before, reviews)
-    if not given["key_name"]:
-        if reviews:
-            _log("report", {"report": report.digest, "supersedes": before, "verdict": report.verdict.state})
-        return report
-    from dataclasses import replace  # noqa: PLC0415
-
-    from audit import signing  # noqa: PLC0415
-    from audit.cli.keys import read_passphrase  # noqa: PLC0415
-    from audit.keys import KeyFileError, audit_dir  # noqa: PLC0415
-
-    where, at = audit_dir(), datetime.now(UTC).isoformat(timespec="seconds")
-    role: signing.Role = given["role"] or ("approver" if reviews else "scan")
-    try:
-        trusted = signing.read_trusted(given["trust"] or where / signing.TRUSTED)
-        key = signing.load_key(where, given["key_name"], read_passphrase(given["passphrase"]))
-    except KeyFileError as fault:
-        raise click.UsageError(str(fault)) from None
-    _four_eyes(report, given["name"], role, signing.public_key(key), allow_self=False)
-    signature = signing.sign(report.digest, role, given["name"], at, key, given["statement"])
-    if (state := signing.check(signature, report.digest, trusted)) != "valid":
-        name = given["key_name"]
-        raise click.UsageError(
-            f"{name}: this key is {state} as {role} of that name; trust it with phi-audit keys trust, or sign with another"
-        )
-    supersedes = before if reviews else ""
-    facts = {"report": report.digest, "supersedes": supersedes, "role": role, "name": given["name"], "public_key": signature.public_key}
-    _log("signed", facts)
-    return replace(report, signatures=(*report.signatures, signature))
-
-
-def _log(event: str, facts: dict[str, str]) -> None:
-    """What is not written down would not verify against the log: its fault ends the command."""
-    from audit import chain  # noqa: PLC0415
-    from audit.keys import audit_dir  # noqa: PLC0415
-
-    chain.append(audit_dir(), event, facts, now=datetime.now(UTC))
-
-
 def _contain(report: Report) -> str:
     from audit.containment import contain  # noqa: PLC0415
 
@@ -300,18 +269,21 @@ def _contain(report: Report) -> str:
     return told.partition(": ")[2]
 
 
-def _write(report: Report, directory: Path, held: Held, *, reviewed: bool) -> None:
-    """The report as it now is; the pages too, where people changed it since they were made."""
+def _write(report: Report, directory: Path, held: Held, *, reviewed: bool, quiet: bool) -> None:
+    """The report as it now is; the pages too, where people changed it since they were made. A signed one is never written over."""
+    from audit.gonogo.kept import PAGES, REPORT, keep_signed  # noqa: PLC0415
     from audit.gonogo.record import write_whole  # noqa: PLC0415
-    from audit.gonogo.run import PAGES  # noqa: PLC0415
-    from audit.gonogo.telling import REPORT  # noqa: PLC0415
     from audit.report import render  # noqa: PLC0415
 
     # The scan has held this text against every value it met; what people add holds none of a trace.
-    write_whole(directory / REPORT, render(report, "json", frozenset()).encode())
+    text = render(report, "json", frozenset()).encode()
+    kept = keep_signed(directory, text)
+    if kept and not quiet:
+        click.echo(f"gonogo: the signed report that was there is kept as {directory / kept}", err=True)
+    write_whole(directory / REPORT, text)
     for fmt in PAGES if reviewed or not held.fresh else ():
-        text = render(report, fmt, frozenset())
-        write_whole(directory / f"report.{fmt}", text.encode() if isinstance(text, str) else text)
+        page = render(report, fmt, frozenset())
+        write_whole(directory / f"report.{fmt}", page.encode() if isinstance(page, str) else page)
 
 
 def _answer(text: str, output: Path | None) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +88,7 @@ def rehearse(
     from audit.rehearsal.rehearsal import Interrupted  # noqa: PLC0415  # not for --help
     from audit.rehearsal.rehearsal import rehearse as hold  # noqa: PLC0415
 
+    click.get_current_context().with_resource(heed_sigterm())
     if alerts_output is not None and not alerts:
         raise click.UsageError("--alerts-output: add --alerts, or there is nothing to write")
     for path in (output, alerts_output):
@@ -120,6 +124,26 @@ def rehearse(
     if evidence.canaries is not None and evidence.canaries.arrived:
         return exits.NO_GO
     return exits.UNPROVEN if evidence.problems or not evidence.spans.adds_up else exits.GO
+
+
+@contextmanager
+def heed_sigterm() -> Iterator[None]:
+    """Within, SIGTERM is Ctrl-C, once: what was started is ended and what was done is kept, which a second one cannot cut short."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.raise_signal(signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell that runs us in the background has Ctrl-C ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _planned(calls: int | None, minutes: float, script: Path | None, seed: int) -> tuple[PlannedCall, ...]:

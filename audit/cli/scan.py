@@ -344,7 +344,7 @@ def _purged(paths: tuple[Path, ...], project: str, host: str) -> dict[str, tuple
     from audit import chain  # noqa: PLC0415
     from audit.keys import audit_dir  # noqa: PLC0415
     from audit.purge import PurgeError  # noqa: PLC0415
-    from audit.purge_file import digest, read  # noqa: PLC0415
+    from audit.purge_file import read_with_digest  # noqa: PLC0415
 
     gone: dict[str, tuple[str, ...]] = {}
     try:
@@ -352,10 +352,10 @@ def _purged(paths: tuple[Path, ...], project: str, host: str) -> dict[str, tuple
             raise click.UsageError("--receipts: the audit's log does not hold, so that it can vouch for no purge; see phi-audit log verify")
         known = {entry.facts.get("receipts") for entry in chain.entries(audit_dir()) if entry.event == "purge_done"}
         for path in paths:
-            held = read(path)
+            held, sha256 = read_with_digest(path)
             if (held.project, held.host) != (project, host):
                 raise click.UsageError(f"{path}: receipts of another project, or of another host, than the one that is read")
-            if digest(held) not in known:
+            if sha256 not in known:
                 raise click.UsageError(
                     f"{path}: the audit's log knows no purge that ended with these receipts; scan where it was run, with its file as it is"
                 )

@@ -135,7 +135,7 @@ class _InForce(NamedTuple):
 
 def _release(held: Switch, report: Path, trust: Path | None, force: _InForce) -> str:
     """The digest of a report that releases the switch; ends the command where it does not."""
-    from audit.gates import GatesError, load_gates  # noqa: PLC0415  # not for --help
+    from audit.gates import WEEKS, GatesError, load_gates  # noqa: PLC0415  # not for --help
     from audit.keys import KeyFileError  # noqa: PLC0415
     from audit.release import refuse  # noqa: PLC0415
     from audit.verification import Unverifiable  # noqa: PLC0415
@@ -144,7 +144,7 @@ def _release(held: Switch, report: Path, trust: Path | None, force: _InForce) ->
 
     try:
         policy = load_policy(force.policy_file or shipped("clinic.yaml"), env=force.env)
-        in_force = load_gates(force.gates_file or shipped("gates.yaml"))
+        in_force = load_gates(force.gates_file or shipped("gates.yaml"), week=WEEKS[-1])
     except PolicyError as fault:
         raise click.UsageError("the policy cannot be used:\n" + "\n".join(f"  {line}" for line in fault.faults)) from None
     except GatesError as fault:
@@ -167,6 +167,7 @@ def _release(held: Switch, report: Path, trust: Path | None, force: _InForce) ->
 def verified(path: Path, trust: Path | None, in_force: tuple[Gate, ...]) -> Account:
     """What a report file comes to, with every fault in it and the signatures that hold, by keys that are trusted now."""
     from audit.bars import weaker  # noqa: PLC0415
+    from audit.gates import comparable  # noqa: PLC0415
     from audit.release import Account  # noqa: PLC0415  # not for --help
     from audit.verification import verify_report  # noqa: PLC0415
 
@@ -174,10 +175,10 @@ def verified(path: Path, trust: Path | None, in_force: tuple[Gate, ...]) -> Acco
     report = found.report
     if report is None:
         return Account("", "", "", "", found.faults or (f"{path}: holds no report",))
-    target = report.target
+    target, judged = report.target, [row.gate for row in report.gates]
     return Account(
         report.digest, report.verdict.state, target.made_at, target.policy_digest, found.faults, found.standing, target.env, target.project,
-        target.since, target.until, tuple(weaker((row.gate for row in report.gates), in_force)),
+        target.since, target.until, tuple(weaker(judged, comparable(judged, in_force))),
     )  # fmt: skip
 
 

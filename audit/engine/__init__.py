@@ -40,13 +40,11 @@ class Answer:
 
 
 class Crew(Protocol):
-    """Workers that were given the setup.
+    """Workers that were given the setup."""
 
-    Attributes:
-        slots: partitions that are scanned at a time.
-    """
-
-    slots: int
+    @property
+    def slots(self) -> int:
+        """Partitions that are scanned at a time; asked again as the scan goes on, since workers may come and go."""
 
     def submit(self, n: int, task: bytes) -> None:
         """Have a partition scanned.

@@ -1,4 +1,7 @@
-"""What the workers tell, merged: in the order of the export, each partition once, so that the outcome is that of one process.
+"""What the workers tell, checked and merged: in the order of the export, each partition once, so that the outcome is that of one process.
+
+An account must be of the rows that stand in the file, each of them and no other, by the ids that this process reads there itself; and it
+must show that the worker finds what was planted for it (`audit.engine.plants`). Else the scan ends, and is unproven.
 
 No worker sends a value of a trace. The report's check that it holds none needs the values that were found; so the runs in which a worker
 met a new one are scanned once more in this process, where the values then are, and what is found must be what the worker told.
@@ -7,16 +10,19 @@ met a new one are scanned once more in this process, where the values then are, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from audit.census import shown
 from audit.engine import Engine, EngineError, in_order, wire
+from audit.engine.plants import Planted, Plants
 from audit.engine.work import pieces_of, place_of
 from audit.scan import VALUES_MAX
+from audit.tables import id_bytes
 
 if TYPE_CHECKING:
     from audit.census import Plan
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
     from audit.scan import Scanner
     from audit.timeline import Watching
     from audit.workspace import Workspace
+
+_DISTRUST: Final = "do not trust it, scan with --engine serial"
 
 
 class Merging:
@@ -52,6 +60,8 @@ class Merging:
         self._lost: list[str] = []
         self._broken: Exception | None = None
         self._seen: set[bytes] = set()
+        self._plants = Plants(plan.policy, plan.seed)
+        self._handful: list[list[Finding]] = []
 
     def accounts(self, partitions: Iterator[Partition]) -> Generator[tuple[Partition, Account | None]]:
         """Each partition in order with its account; None where this process must look itself: it was done before, or has a fault.
@@ -59,7 +69,7 @@ class Merging:
         A partition that no worker outlived is passed over, and told at the end: what the others gave is not lost with it.
 
         Raises:
-            EngineError: a worker refused, or a partition was lost.
+            EngineError: a worker refused, or gave an account that cannot be, or a partition was lost.
             SourceError: a file cannot be read, once what lies before it was given.
         """
         crew = self._engine.open(wire.encode(self._setup()))
@@ -72,6 +82,8 @@ class Merging:
                     self._lost.append(f"{_where(partition)}: {answer.lost}")
                     continue
                 account = self._account(partition, answer.content)
+                if not account.fault:
+                    self._check(partition, account)
                 yield partition, None if account.fault else account
                 if account.fault:  # this process read it without one
                     msg = f"{_where(partition)}: a worker could not scan it ({account.fault}), though this machine could; "
@@ -96,6 +108,44 @@ class Merging:
             raise EngineError(msg)
         return account
 
+    def _check(self, partition: Partition, account: Account) -> None:
+        """Hold an account against the file and against what was planted. Raises `EngineError` where it falls short."""
+        n = len(account.rows)
+        if n != partition.rows or len(account.measures) != n:
+            msg = f"{_where(partition)}: a worker gave an account of {n} rows, measures of {len(account.measures)}, and the file holds "
+            raise EngineError(msg + f"{partition.rows} there; {_DISTRUST}")
+        if not all(0 <= place < n for place, _ in account.findings):
+            msg = f"{_where(partition)}: a worker told of findings in rows that are not there; {_DISTRUST}"
+            raise EngineError(msg)
+        for number, (row, value) in enumerate(zip(account.rows, partition.ids(), strict=True), partition.first + 1):
+            if row[0] != id_bytes(value) and row[0] != id_bytes(shown({"id": value}, self._plan.key)["id"]):
+                msg = f"{_where(partition)}: what a worker gave for row {number} is of another run than stands there; {_DISTRUST}"
+                raise EngineError(msg)
+        self._check_plants(partition, account.planted)
+
+    def _check_plants(self, partition: Partition, told: list[list[Finding]]) -> None:
+        handful, fresh = self._plants.handful, self._plants.fresh(partition)
+        if len(told) != len(handful) + len(fresh):
+            msg = f"{_where(partition)}: a worker told of {len(told)} plants out of {len(handful) + len(fresh)}; {_DISTRUST}"
+            raise EngineError(msg)
+        if not self._handful:
+            self._handful = self._find(handful)
+        missed = [plant for plant, own, theirs in zip(handful, self._handful, told, strict=False) if own != theirs]
+        for plant, theirs in zip(fresh, told[len(handful) :], strict=True):
+            # Where the worker found it nothing need be sought here; where this process misses it too, that is the known answers' to tell.
+            if not plant.shown_by(theirs) and plant.shown_by(self._find([plant])[0]):
+                missed.append(plant)
+        if missed:
+            msg = f"{_where(partition)}: a worker found other than this machine in a planted {missed[0].kind}, {missed[0].style}, and in "
+            raise EngineError(msg + f"{len(missed) - 1} of {len(told)} more; {_DISTRUST}")
+
+    def _find(self, plants: Sequence[Planted]) -> list[list[Finding]]:
+        """What this process finds in plants; their values do not stay: no report is made of them."""
+        before = set(self._scanner.values)
+        found = [list(each) for each in self._scanner.scan_many([plant.run for plant in plants])]
+        self._scanner.values.intersection_update(before)
+        return found
+
     def take(self, partition: Partition, account: Account) -> None:
         """Count, measure and keep what a partition gave; from then on it is done."""
         found = dict(account.findings)
@@ -119,7 +169,8 @@ class Merging:
             for part in partitions:
                 self._line.append(part)
                 if self._workspace.done(part.name) is None:
-                    yield wire.encode(wire.Task(str(part.path), part.sha256, part.group, part.first, part.rows))
+                    plants = tuple(plant.run for plant in (*self._plants.handful, *self._plants.fresh(part)))
+                    yield wire.encode(wire.Task(str(part.path), part.sha256, part.group, part.first, part.rows, plants))
         except Exception as fault:  # noqa: BLE001  # raised on in its turn
             self._broken = fault
 
@@ -144,8 +195,8 @@ class Merging:
             run = next(islice(runs, place - at, None))
             at = place + 1
             if list(self._scanner.scan(run)) != found[place]:
-                msg = f"{_where(partition)}: a worker found other than this machine in the same run; "
-                raise EngineError(msg + "do not trust it, scan with --engine serial")
+                msg = f"{_where(partition)}: a worker found other than this machine in the same run; {_DISTRUST}"
+                raise EngineError(msg)
             if len(values) >= VALUES_MAX:
                 break
 

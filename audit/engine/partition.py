@@ -21,6 +21,7 @@ class Partition(Portion):
         first: the first row of it, from 0.
         rows: how many.
         begin: called by who takes the partition up, in the order of the export: counts its file for the manifest.
+        ids: reads the ids of these rows and nothing else of them, in order; raises `audit.source.SourceError` where it cannot.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Partition(Portion):
     first: int
     rows: int
     begin: Callable[[], None]
+    ids: Callable[[], Iterator[object]]
 
 
 class Partitioned(Protocol):

@@ -1,12 +1,13 @@
 """What goes between the scan and its workers: plain data, encoded. No account holds a value of a trace.
 
-What goes to a worker: where the policy stands, the project's name, the key of the fingerprints, and which rows of which file to read.
-What comes back of a partition: what is counted of each run (ids, closed names, times, counts, keyed digests) and the findings.
+What goes to a worker: where the policy stands, the project's name, the key of the fingerprints, which rows of which file to read, and
+made-up runs to prove its detectors on. What comes back of a partition: what is counted of each run (ids, closed names, times, counts,
+keyed digests) and the findings, those in the made-up runs apart.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -52,6 +53,7 @@ class Task(msgspec.Struct, frozen=True):
         group: which row group, from 0.
         first: the first row of it, from 0.
         rows: how many.
+        plants: made-up runs that are scanned besides and counted nowhere (`audit.engine.plants`).
     """
 
     path: str
@@ -59,6 +61,7 @@ class Task(msgspec.Struct, frozen=True):
     group: int
     first: int
     rows: int
+    plants: tuple[dict[str, Any], ...] = ()
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True):
@@ -72,6 +75,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True):
             themselves stay where they were read.
         fault: the class of the fault that the partition could not be read or scanned for; empty if it was.
         refused: why this worker must not scan it; empty if it may.
+        planted: of each plant of the task, in order, what was found in it.
     """
 
     rows: list[Row]
@@ -80,9 +84,15 @@ class Account(msgspec.Struct, frozen=True, array_like=True):
     values: list[tuple[int, int, list[bytes]]]
     fault: str = ""
     refused: str = ""
+    planted: list[list[Finding]] = []  # msgspec makes a new one for each
 
 
 encode = msgspec.msgpack.encode
+
+
+def without_keys(setup: Setup) -> Setup:
+    """The same without what is secret: enough to ask a worker whether it would scan alike."""
+    return msgspec.structs.replace(setup, key=b"", roster="", roster_key=b"")
 
 
 def setup_of(data: bytes) -> Setup:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from dataclasses import astuple
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from audit.census import PAGE, SCANNER, shown
+from audit.census import PAGE, SCANNER, Detectors, shown
 from audit.detectors import open_detectors
 from audit.engine import EngineError, wire
 from audit.engine.wire import Account, Pieces, Setup, Task
@@ -30,8 +30,6 @@ SHIPPED: Final = "shipped:"
 """Begins the place of a policy that comes with the product: it is where the worker's own product is."""
 NAMED_MAX: Final = 3
 """Pieces of the method that a refusal names."""
-_COUNTING: Final = ("census", "moments", "population", "timeline", "workspace", "engine/wire", "engine/work", "source/parquet")
-"""Modules of the audit that decide what is counted; `audit.method` knows those that decide what is found."""
 
 
 def scan_partition(setup: bytes, task: bytes) -> bytes:
@@ -56,13 +54,30 @@ def scan_partition(setup: bytes, task: bytes) -> bytes:
         return wire.encode(account)
 
 
+def look(setup: bytes) -> str:
+    """Why this process must not scan, or nothing if it may: its policy, its code or its libraries are others, or a model is not whole.
+
+    Its detectors are loaded for that, and stay so. Nothing is raised, as above.
+
+    Args:
+        setup: `Setup`, encoded; its keys are not looked at and may be left out.
+    """
+    with _one_at_a_time:
+        try:
+            asked = wire.setup_of(setup)
+            _policy_of(asked)
+            _detectors(asked.without)
+        except PhiGuardError as fault:
+            return str(fault)
+        except Exception as fault:  # noqa: BLE001  # its words could hold anything
+            return f"it could not be looked at ({type(fault).__name__}); install the same version there"
+        return ""
+
+
 def pieces_of(policy: Policy, without: tuple[str, ...]) -> Pieces:
     """With what this process would scan: each piece by name, and what tells its content; two that differ in any do not scan alike."""
     held = [(piece.name, "|".join(map(str, astuple(piece)[1:]))) for piece in describe(policy, without=without).pieces]
-    code = hashlib.sha256()
-    for name in _COUNTING:
-        code.update(Path(__file__).parent.parent.joinpath(f"{name}.py").read_bytes())
-    return (*held, ("scanner", SCANNER), ("rules of counting", code.hexdigest()), ("Python", ".".join(map(str, sys.version_info[:2]))))
+    return (*held, ("scanner", SCANNER))
 
 
 def place_of(policy: Policy) -> str:
@@ -75,26 +90,38 @@ def place_of(policy: Policy) -> str:
     return f"{SHIPPED}{path.name}" if own == path.resolve() else str(path)
 
 
+def _policy_of(setup: Setup) -> Policy:
+    """The policy that is asked for. Raises `EngineError` where this process has another, or would scan otherwise."""
+    name = setup.policy.removeprefix(SHIPPED)
+    policy = load_policy(shipped(name) if name != setup.policy else name, env=setup.env)
+    if policy.digest != setup.policy_digest:
+        msg = f"its policy {Path(name).name} has the digest {policy.digest}, not {setup.policy_digest}; put the same file there"
+        raise EngineError(msg)
+    own, asked = dict(pieces_of(policy, setup.without)), dict(setup.pieces)
+    if other := sorted(piece for piece in {*own, *asked} if own.get(piece) != asked.get(piece)):
+        more = f" and {len(other) - NAMED_MAX} more" if len(other) > NAMED_MAX else ""
+        msg = f"it would scan otherwise than this machine: {', '.join(other[:NAMED_MAX])}{more} differ; install the same version there"
+        raise EngineError(msg)
+    return policy
+
+
+@lru_cache(maxsize=1)
+def _detectors(without: tuple[str, ...]) -> Detectors:
+    """Loaded once, for looks and scans alike; the roster stands beside them."""
+    return open_detectors(without=without)
+
+
 class _Looker:
     """A scanner that was set up."""
 
     def __init__(self, setup: Setup) -> None:
-        name = setup.policy.removeprefix(SHIPPED)
-        policy = load_policy(shipped(name) if name != setup.policy else name, env=setup.env)
-        if policy.digest != setup.policy_digest:
-            msg = f"its policy {Path(name).name} has the digest {policy.digest}, not {setup.policy_digest}; put the same file there"
-            raise EngineError(msg)
-        own, asked = dict(pieces_of(policy, setup.without)), dict(setup.pieces)
-        if other := sorted(piece for piece in {*own, *asked} if own.get(piece) != asked.get(piece)):
-            more = f" and {len(other) - NAMED_MAX} more" if len(other) > NAMED_MAX else ""
-            msg = f"it would scan otherwise than this machine: {', '.join(other[:NAMED_MAX])}{more} differ; install the same version there"
-            raise EngineError(msg)
+        policy = _policy_of(setup)
         find_roster = None
         if setup.roster:
             from audit.roster.find import Roster  # noqa: PLC0415  # only where there is one
 
             find_roster = Roster.open(Path(setup.roster), setup.roster_key, policy.listed).find
-        held = open_detectors(roster=find_roster, without=setup.without)
+        held = _detectors(setup.without)
         self._key = setup.key
         self._fields = frozenset(policy.fields)
         self._files: dict[tuple[str, int, int], bytes] = {}
@@ -104,10 +131,11 @@ class _Looker:
         )  # fmt: skip
 
     def account(self, task: Task) -> Account:
-        """Scan the partition page by page; of a page only the account is kept."""
+        """Scan the plants, then the partition page by page; of a page only the account is kept."""
         from audit.source.parquet import runs_of  # noqa: PLC0415  # loads pyarrow
 
         self._refuse_another(task)
+        planted = [list(found) for found in self._scanner.scan_many(task.plants)]
         rows: list[Row] = []
         measures: list[Measures] = []
         findings: list[tuple[int, list[Finding]]] = []
@@ -129,7 +157,7 @@ class _Looker:
                 told |= fresh
                 values.append((first, len(rows), sorted(fresh)))
         self._scanner.values.clear()
-        return Account(rows, measures, findings, values)
+        return Account(rows, measures, findings, values, planted=planted)
 
     def _refuse_another(self, task: Task) -> None:
         path = Path(task.path)

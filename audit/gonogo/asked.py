@@ -43,6 +43,7 @@ class Asked:
         evidence: evidence files that were given; a step whose evidence is given is not run.
         without: layers of the detectors that are left out.
         by: who runs it; empty for user@host.
+        store: name of the file of our own store's traces; each rehearsal has one of its own.
     """
 
     week: int = GO_LIVE
@@ -68,6 +69,7 @@ class Asked:
     evidence: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     by: str = ""
+    store: str = "traces.sqlite3"
 
     def as_json(self) -> dict[str, Any]:
         """As `of` reads it."""

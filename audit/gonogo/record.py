@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ FILE: Final = "gonogo.json"
 LOG: Final = "steps.log"
 LARGEST: Final = 4 * 2**20
 """Bytes: no record is larger."""
+_CLOCK: Final = timedelta(minutes=5)
+"""How far a clock may have been put back since."""
 
 
 class RecordError(PhiGuardError):
@@ -40,6 +42,7 @@ class Step:
         files: SHA-256 of each file that it left, by its path below the directory.
         said: what came of it, in words.
         again: whether it was not run, since what an earlier run left still fits.
+        good: whether it came out well; one that did not is done again when the review goes on, unless reviews are taken in.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Step:
     files: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
     again: bool = False
+    good: bool = True
 
 
 class Record:
@@ -93,10 +97,10 @@ class Record:
             raise RecordError(f"{path}: is no record of phi-audit gonogo; name another directory") from None
         return cls(directory, asked, steps)
 
-    def fits(self, name: str, inputs: str) -> Step | None:
-        """The step, if it was done with the same input and its files are as it left them."""
+    def fits(self, name: str, inputs: str, within: timedelta | None = None) -> Step | None:
+        """The step, if it was done with the same input, its files are as it left them, and it did not end longer ago than ``within``."""
         step = self.steps.get(name)
-        if step is None or step.inputs != inputs:
+        if step is None or step.inputs != inputs or not _recent(step, within):
             return None
         held = {path: file_digest(self.directory / path) for path in step.files}
         return step if held == step.files else None
@@ -171,6 +175,17 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _recent(step: Step, within: timedelta | None) -> bool:
+    """Whether it ended since then, and not in a time to come; a time that is none is of no use."""
+    if within is None:
+        return True
+    try:
+        ago = datetime.now(UTC) - datetime.fromisoformat(step.ended)
+    except (TypeError, ValueError):  # TypeError: without a zone
+        return False
+    return -_CLOCK <= ago <= within
+
+
 def _row(step: Step) -> dict[str, Any]:
-    names = ("name", "inputs", "began", "ended", "files", "said")
+    names = ("name", "inputs", "began", "ended", "files", "said", "good")
     return {name: getattr(step, name) for name in names}

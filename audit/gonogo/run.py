@@ -11,29 +11,34 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from audit.crosscheck import OUTBOX
 from audit.evidence import Given, load_evidence
 from audit.gates import GO_LIVE, Gate, load_gates
+from audit.gonogo.alone import QUIET, expect_own, expect_quiet
 from audit.gonogo.asked import ALERTS_WEEK
-from audit.gonogo.record import Record, Step, digest, file_digest, now, write_whole
+from audit.gonogo.kept import PAGES, SCAN, keep_scan, keep_signed
+from audit.gonogo.record import Record, RecordError, Step, digest, file_digest, now, write_whole
+from audit.gonogo.standing import LASTS, REVIEWED, release
+from audit.population import CALL_MAX
+from audit.source import Window, open_source
 from phi_guard.policy import load_policy, shipped
 
 if TYPE_CHECKING:
     from audit.assessment import Assessment
     from audit.custody import Custody
+    from audit.method import Method
     from audit.report import Report
+    from audit.source import Source
     from phi_guard.policy.compiled import Policy
 
 REHEARSAL: Final = "rehearsal.json"
 ALERTS: Final = "alerts.json"
-SCAN: Final = "scan.json"
 ACCOUNT: Final = "account"
 TRACES: Final = "traces.sqlite3"
 LOCAL_KEY: Final = "local"
-PAGES: Final = ("html", "md")
-"""Formats that are left beside the report's JSON."""
+Contain: TypeAlias = "Callable[[Report], object]"
 Say = Callable[[str], None]
 
 
@@ -54,38 +59,46 @@ class Held:
     fresh: bool = True
 
 
-def hold(record: Record, say: Say, api_key: str = "") -> Held:
+def hold(record: Record, say: Say, api_key: str = "", *, contain: Contain | None = None, reviewed: bool = False) -> Held:
     """Run what is to be run.
 
     Args:
         record: of the directory, with what was asked.
         say: told what is going on.
         api_key: LangSmith's; any will do for a store of our own.
+        contain: given a report that is NO_GO, as soon as it is judged: before it is rendered, which may be refused, or written.
+        reviewed: whether reviews are to be taken in. They are of the scan as it stands, so no step is done again: what no longer fits is
+            refused.
 
     Raises:
         PolicyError: the policy cannot be used, or an example of its own does not come out as written.
         GatesError: the gates cannot be used. Likewise EvidenceError, RulesError, ScriptError and SourceError for what they are of.
-        RecordError: something cannot be written.
+        RecordError: something cannot be written, or reviews were given of a scan that no longer fits.
+        NotAlone: others write to the project that the calls are played into.
         KeyboardInterrupt: Ctrl-C in the rehearsal; what was done before is kept.
     """
-    return _Review(record, say, api_key).hold()
+    return _Review(record, say, api_key, contain, reviewed=reviewed).hold()
 
 
 @dataclass(frozen=True, slots=True)
 class _Did:
-    """The files a step left, what came of it in words, and whether it came to its end."""
+    """The files a step left, what came of it in words, whether it came to its end, and whether it need not be done again."""
 
     files: tuple[str, ...]
     said: str
     whole: bool = True
+    good: bool = True
 
 
 class _Review:
-    def __init__(self, record: Record, say: Say, api_key: str) -> None:
-        self._record, self._say, self._key = record, say, api_key
+    def __init__(self, record: Record, say: Say, api_key: str, contain: Contain | None = None, *, reviewed: bool = False) -> None:
+        self._record, self._say, self._key, self._contain = record, say, api_key, contain
+        self._reviewed = reviewed
         self._asked, self._where = record.asked, record.directory
         self._done: list[Step] = []
-        self._policy: Policy = load_policy(self._asked.policy or shipped("clinic.yaml"), env=self._asked.env)
+        # One path for every step: what the environment names now is not what was asked.
+        self._policy_file = self._asked.policy or str(shipped("clinic.yaml"))
+        self._policy: Policy = load_policy(self._policy_file, env=self._asked.env)
         self._gates: tuple[Gate, ...] = load_gates(Path(self._asked.gates or shipped("gates.yaml")), week=self._asked.week)
         self._given: Given = load_evidence([Path(path) for path in self._asked.evidence])
 
@@ -100,10 +113,10 @@ class _Review:
                 url, self._key = self._store(stack), LOCAL_KEY
             began: datetime | None = None
             if self._plays():
-                step = self._step("rehearsal", self._of_rehearsal(), lambda: self._rehearse(url))
+                step = self._step("rehearsal", self._of_rehearsal(), lambda: self._rehearse(url), LASTS)
                 began = datetime.fromisoformat(step.began)
             if asked.week >= ALERTS_WEEK and self._given.alerts is None:
-                self._step("alerts", self._of_alerts(), self._rehearse_alerts)
+                self._step("alerts", self._of_alerts(), self._rehearse_alerts, LASTS)
             return self._scan(url, began)
 
     def _plays(self) -> bool:
@@ -111,18 +124,26 @@ class _Review:
         needed = self._asked.local or self._asked.week >= ALERTS_WEEK
         return not self._asked.file and self._given.rehearsal is None and needed
 
-    def _step(self, name: str, inputs: dict[str, object], do: Callable[[], _Did]) -> Step:
-        """Do a step, or take what is there."""
-        wanted = digest(inputs)
-        if (held := self._record.fits(name, wanted)) is not None:
+    def _step(self, name: str, inputs: dict[str, object], do: Callable[[], _Did], lasts: timedelta | None = None) -> Step:
+        """Do a step, or take what is there, where it was made by this release from the same input and ended no longer ago than that."""
+        wanted = digest({**inputs, "release": release()})
+        held = self._record.fits(name, wanted, REVIEWED if self._reviewed else lasts)
+        if held is not None and (held.good or self._reviewed):
             self._say(f"{name}: as it was left ({held.said})")
             step = replace(held, again=True)
+        elif self._reviewed:
+            raise RecordError(
+                f"{self._where}: {name}: what was left no longer fits what is asked (its input, its files, the release or its age), and"
+                f" the reviews are of the scan that it gave; hold it again without --review and have its sample read, or sign what was"
+                f" read: phi-audit sign {self._where / SCAN} --review ..."
+            )
         else:
             self._record.steps.pop(name, None)
             self._record.log(f"{name} begins")
             began = now()
             did = do()
-            step = Step(name, wanted, began, now(), {path: file_digest(self._where / path) for path in did.files}, did.said)
+            files = {path: file_digest(self._where / path) for path in did.files}
+            step = Step(name, wanted, began, now(), files, did.said, good=did.good)
             if did.whole:
                 self._record.keep(step)
             self._record.log(f"{name} {'done' if did.whole else 'interrupted'}: {did.said}")
@@ -133,7 +154,19 @@ class _Review:
     def _store(self, stack: ExitStack) -> str:
         from audit.rehearsal.serving import run_store  # noqa: PLC0415  # only where it is our own
 
-        return stack.enter_context(run_store(self._where / TRACES))
+        asked = self._asked
+        if self._plays() and not self._reviewed and self._record.fits("rehearsal", self._wanted_rehearsal(), LASTS) is None:
+            # Calls that were played before are of another rehearsal; people may still be reading them.
+            name, n = TRACES, 1
+            while (self._where / name).exists():
+                n += 1
+                name = f"traces-{n}.sqlite3"
+            self._asked = self._record.asked = replace(asked, store=name)
+            self._record.write()
+        return stack.enter_context(run_store(self._where / Path(self._asked.store).name))
+
+    def _wanted_rehearsal(self) -> str:
+        return digest({**self._of_rehearsal(), "release": release()})
 
     def _of_rehearsal(self) -> dict[str, object]:
         asked = self._asked
@@ -149,13 +182,15 @@ class _Review:
         from audit.rehearsal.script import lengthen, read_script, repeat_calls  # noqa: PLC0415
 
         asked = self._asked
+        if not asked.local:
+            expect_quiet(self._project(url, Window(datetime.now(UTC) - QUIET, datetime.now(UTC) + timedelta(minutes=1))), asked.project)
         if asked.script:
             planned = repeat_calls(read_script(Path(asked.script)), asked.calls)
             planned = tuple(lengthen(call, asked.minutes) for call in planned)
         else:
             planned = invent_load(asked.calls, asked.seed, asked.minutes)
         evidence = rehearse(
-            planned, at_once=asked.calls, say=self._say, project=asked.project, env=asked.env, policy=asked.policy or None, endpoint=url,
+            planned, at_once=asked.calls, say=self._say, project=asked.project, env=asked.env, policy=self._policy_file, endpoint=url,
             api_key=self._key, measure=asked.measure, deliver_s=asked.deliver_s, keep_account=self._where / ACCOUNT,
         )  # fmt: skip
         write_whole(self._where / REHEARSAL, (json.dumps(evidence.as_json(), indent=2) + "\n").encode())
@@ -172,11 +207,12 @@ class _Review:
         from audit.rehearsal.alerts import evidence_of, rehearse_alerts  # noqa: PLC0415
 
         rules = load_rules(Path(self._asked.rules or shipped("alerts.yaml")))
-        policy = load_policy(self._asked.policy or shipped("clinic.yaml"), env="dev")
+        policy = load_policy(self._policy_file, env="dev")
         done = rehearse_alerts(rules, policy, on_rule=lambda one: self._say(f"alert {one.name}"))
         write_whole(self._where / ALERTS, (json.dumps(evidence_of(done), indent=2) + "\n").encode())
         good = sum(one.fired and one.resolved for one in done.alerts)
-        return _Did((ALERTS,), f"{good} of {len(done.alerts)} rules fired and resolved, {len(done.quiet_messages)} false alarms")
+        said = f"{good} of {len(done.alerts)} rules fired and resolved, {len(done.quiet_messages)} false alarms"
+        return _Did((ALERTS,), said, good=done.passed)
 
     def _evidence(self) -> list[Path]:
         """The files of this run's own steps, then those that were given."""
@@ -186,9 +222,10 @@ class _Review:
 
     def _scan(self, url: str, began: datetime | None) -> Held:
         asked = self._asked
-        files = self._evidence()
+        files, reads_now = self._evidence(), not asked.file and began is None
         inputs: dict[str, object] = {
-            "policy": self._policy.digest, "gates": file_digest(Path(asked.gates or shipped("gates.yaml"))),
+            "policy": self._policy.digest, "method": self._method().digest,
+            "gates": file_digest(Path(asked.gates or shipped("gates.yaml"))),
             "operation": asked.week > GO_LIVE,
             "evidence": [file_digest(path) for path in files], "known": asked.known_answers, "sample": asked.sample,
             "seed": asked.scan_seed, "without": list(asked.without), "project": asked.project, "env": asked.env,
@@ -196,27 +233,38 @@ class _Review:
             "began": began.isoformat() if began else f"{asked.since_s:g} s back", "account": asked.account,
         }  # fmt: skip
         made: list[Assessment] = []
-        self._step("scan", inputs, lambda: self._judge(url, began, files, made))
+        self._step("scan", inputs, lambda: self._judge(url, began, files, made), LASTS if reads_now else None)
         if made:
             return Held(made[0].report, tuple(self._done), made[0].census.interrupted)
         from audit.report import document  # noqa: PLC0415  # pydantic
 
         return Held(document.read(self._where / SCAN), tuple(self._done), fresh=False)
 
+    def _method(self) -> Method:
+        from audit.method import describe  # noqa: PLC0415  # loads the networks' libraries
+
+        files = [Path(self._asked.gates or shipped("gates.yaml"))]
+        return describe(self._policy, files=files, without=self._asked.without)
+
+    def _project(self, url: str, window: Window) -> Source:
+        file = Path(self._asked.file) if self._asked.file else None
+        return open_source(project=self._asked.project, window=window, file=file, endpoint=url, api_key=self._key)
+
     def _judge(self, url: str, began: datetime | None, files: list[Path], made: list[Assessment]) -> _Did:
         from audit.assessment import Beside, assess  # noqa: PLC0415  # loads the detectors' libraries
         from audit.census import Plan  # noqa: PLC0415
         from audit.detectors import open_detectors  # noqa: PLC0415
         from audit.keys import audit_dir, fingerprint_key  # noqa: PLC0415
-        from audit.method import describe  # noqa: PLC0415
         from audit.report import render  # noqa: PLC0415
-        from audit.source import Window, open_source  # noqa: PLC0415
 
         asked, moment = self._asked, datetime.now(UTC)
         key = fingerprint_key(audit_dir())
-        window = Window(began or moment - timedelta(seconds=asked.since_s), moment + timedelta(minutes=1))
-        file = Path(asked.file) if asked.file else None
-        source = open_source(project=asked.project, window=window, file=file, endpoint=url, api_key=self._key, now=moment)
+        since = moment - timedelta(seconds=asked.since_s) if began is None else began - CALL_MAX
+        window = Window(since, moment + timedelta(minutes=1))
+        source = self._project(url, window)
+        if began is not None and not asked.local:
+            played = json.loads((self._where / REHEARSAL).read_bytes())["trace_ids"]
+            expect_own(self._project(url, window), played, asked.project)
         given = load_evidence(files)
         account = self._where / ACCOUNT if began is not None else Path(asked.account) if asked.account else None
         plan = Plan(self._policy, asked.project, asked.scan_seed, asked.known_answers, since=window.since, until=window.until, key=key)
@@ -225,13 +273,17 @@ class _Review:
             custody=_custody(asked.by, key), reproduce=f"phi-audit gonogo --directory {self._where.name} --resume", without=asked.without,
             monitoring=given.monitoring,
         )  # fmt: skip
-        used = [Path(asked.gates or shipped("gates.yaml"))]
         self._say("the scan proves itself and reads every trace")
         done = assess(
             source, plan, self._gates, lambda: open_detectors(without=asked.without), now=moment, beside=beside,
-            describe=lambda: describe(self._policy, files=used, without=asked.without),
+            describe=self._method,
         )  # fmt: skip
+        if self._contain is not None and done.report.verdict.state == "NO_GO":
+            self._contain(done.report)
         made.append(done)
+        for kept in (keep_scan(self._where), keep_signed(self._where)):
+            if kept:
+                self._say(f"what was there is kept as {kept}")
         write_whole(self._where / SCAN, render(done.report, "json", done.census.values).encode())
         for fmt in PAGES:
             text = render(done.report, fmt, done.census.values)
@@ -239,7 +291,7 @@ class _Review:
         report = done.report
         _log(report, moment, self._say)
         said = f"{report.verdict.state.replace('_', '-')}, {report.results.findings} findings in {report.population.traces} traces"
-        return _Did((SCAN,), said, whole=not done.census.interrupted)
+        return _Did((SCAN,), said, whole=not done.census.interrupted, good=not report.incomplete)
 
 
 def _custody(by: str, key: bytes) -> Custody:

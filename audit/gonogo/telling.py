@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.gates import GO_LIVE, WEEKS, Judged
+from audit.gonogo.alone import own_project
 from audit.gonogo.asked import Asked
+from audit.gonogo.kept import REPORT, SCAN
 from audit.gonogo.record import Step
-from audit.gonogo.run import SCAN, TRACES
+from audit.gonogo.run import ALERTS, REHEARSAL
 from audit.report.model import Report
 from audit.report.next_steps import REHEARSED_GATES, WATCHED_GATES, plants, steps
 from audit.verdict import Verdict, by_week, through
 
 SCHEMA: Final = "phi-audit.gonogo/1"
-REPORT: Final = "report.json"
+_MEND: Final[Mapping[str, str]] = {
+    "census": "the policy, or what the agent sends",
+    "rehearsal": "what it measured, or the machine it was measured on",
+    "policy": "the policy and its examples",
+    "review": "the policy, so that what people found is not sent",
+    "alerts": "the rules of the alerts, or what keeps them from firing",
+    "monitoring": "what broke in operation; then watch it again",
+}
+"""What must be another, by the kind of evidence that a gate stands on."""
 PORT: Final = 1984
 """Where `phi-audit serve` listens unless it is told otherwise."""
 
@@ -26,23 +36,43 @@ def outcome(report: Report, week: int) -> Verdict:
     return report.verdict if week >= GO_LIVE else through(report.gates, week, report.incomplete)
 
 
-def next_commands(report: Report, asked: Asked, directory: Path) -> tuple[tuple[str, str], ...]:
-    """What to do and the command for it, in order; words in capitals are to be filled in."""
+def next_commands(report: Report, asked: Asked, directory: Path, *, played: bool = True) -> tuple[tuple[str, str], ...]:
+    """What to do and the command for it, in order; words in capitals are to be filled in.
+
+    Args:
+        report: as it was judged.
+        asked: what the review was asked to do.
+        directory: where it is.
+        played: whether it played calls of its own.
+    """
     left = {judged.gate.name: judged for judged in report.gates if judged.state != "proven" and judged.gate.week <= asked.week}
     here = shlex.quote(str(directory))
     if not left and not report.incomplete:
         return tuple(_approved(report, asked, here))
     rows = list(_after_a_leak(report, here))
-    failed = any(judged.state == "failed" for judged in left.values())
+    failed = [judged for judged in left.values() if judged.state == "failed"]
     people = left.pop("human_review", None)
     if failed:
-        rows.append(("Mend what the gates name, then hold the review again: what changed is done anew.", _again(here, asked, left)))
-    elif left or report.incomplete:
-        rows += _watch(report, asked, left)
-        rows.append(("Give what the gates lack: what still fits is not done again.", _again(here, asked, left)))
+        rows.append((_mend(failed), _again(here, asked, left, played=played, anew=True)))
+    else:
+        watched: dict[str, Judged] = {name: left.pop(name) for name in WATCHED_GATES if name in left}
+        here_too = asked.local or not played  # what is watched is what this review reads
+        if watched:
+            rows += _watch(report, asked, here, here_too=here_too)
+        lacking = {**left, **watched} if here_too else left
+        if lacking or report.incomplete:
+            words = "Give what the gates lack: what still fits is not done again."
+            rows.append((words, _again(here, asked, lacking, played=played, unread=bool(report.incomplete))))
     if people is not None and report.selection is not None:
         rows += _people(here, asked)
     return tuple(rows)
+
+
+def _mend(failed: Sequence[Judged]) -> str:
+    """What must change, by the kind of evidence that failed: with the same input the same is found."""
+    kinds = dict.fromkeys(judged.gate.evidence for judged in failed)
+    told = [f"{', '.join(j.gate.name for j in failed if j.gate.evidence == kind)} ({_MEND.get(kind, 'what it names')})" for kind in kinds]
+    return f"Change what failed, or the answer stays the same: {'; '.join(told)}. Then hold it again: what hangs on it is done anew."
 
 
 def _approved(report: Report, asked: Asked, here: str) -> Iterator[tuple[str, str]]:
@@ -63,33 +93,55 @@ def _after_a_leak(report: Report, here: str) -> Iterator[tuple[str, str]]:
             yield step.do, step.command.replace(REPORT, f"{here}/{REPORT}")
 
 
-def _again(here: str, asked: Asked, left: Mapping[str, Judged]) -> str:
-    words = [f"phi-audit gonogo -d {here} --resume"]
+def _again(here: str, asked: Asked, left: Mapping[str, Judged], *, played: bool, anew: bool = False, unread: bool = False) -> str:
+    """The command that goes on, with an option that is not as it was: without one, what was left would be taken as it is.
+
+    A scan that did not read everything and a rehearsal of the alerts that did not pass are done again without one.
+    """
+    words: list[str] = []
     if "known_answer_recall" in left:
-        words.append(f"--known-answers {plants(left)}")
+        known = plants(left)  # enough where all are found; where some were not, more show a lower recall that is still above the bar
+        words.append(f"--known-answers {known if known > asked.known_answers else 2 * asked.known_answers}")
+    calls, minutes = asked.calls, asked.minutes
     if "load_test" in left:
         gate = left["load_test"].gate
-        words.append(f"--calls {max(asked.calls, round(gate.settings.get('calls', 0)), round(gate.bar or 0))}")
-        words.append(f"--minutes {max(asked.minutes, gate.settings.get('minutes', 0.0)):g}")
-    elif set(left) & set(REHEARSED_GATES) and (asked.measure or asked.script):
-        words.append(f"--callers {asked.seed + 1}")  # others call, so the rehearsal is held anew
-    if set(left) & set(REHEARSED_GATES) and not asked.measure:
-        words.append("--measure")
+        calls = max(calls, round(gate.settings.get("calls", 0)), round(gate.bar or 0))
+        minutes = max(minutes, gate.settings.get("minutes", 0.0))
+    more = (calls, minutes) != (asked.calls, asked.minutes)
+    words += [f"--calls {calls}", f"--minutes {minutes:g}"] * more
+    measure = bool(set(left) & set(REHEARSED_GATES)) and not asked.measure
+    words += ["--measure"] * measure
+    rest = set(left) - {*WATCHED_GATES, "alerts_fire"}
+    if not (more or measure) and (anew or (rest and not words and not unread)):
+        words += [f"--callers {asked.seed + 1}"] if played else ["--from EXPORT"] if asked.file else [f"--seed {asked.scan_seed + 1}"]
+        more = played
+    if played and (more or measure) and not asked.local:
+        words.append(f"--project {shlex.quote(own_project(asked.project))}")  # the calls so far are in the one before
     if set(left) & set(WATCHED_GATES):
+        words += [f"--evidence {shlex.quote(path)}" for path in asked.evidence]  # an option that is given again takes the place of all
         words.append("--evidence watch/monitoring.json")
-    return " ".join(words)
+    return " ".join([f"phi-audit gonogo -d {here} --resume", *words])
 
 
-def _watch(report: Report, asked: Asked, left: Mapping[str, Judged]) -> Iterator[tuple[str, str]]:
-    if set(left) & set(WATCHED_GATES):
-        project = shlex.quote(report.target.project or asked.project or "PROJECT")
-        yield "Watch it in operation for 48 hours.", f"phi-audit watch --project {project} --hours 48 -d watch"
+def _watch(report: Report, asked: Asked, here: str, *, here_too: bool) -> Iterator[tuple[str, str]]:
+    """Operation is watched where the calls are; a review that played its own into another project is held once more beside it."""
+    project = f"--project {shlex.quote(report.target.project or asked.project or 'PROJECT') if here_too else 'PROJECT'}"
+    yield "Watch it in operation for 48 hours.", f"phi-audit watch {project} --env {asked.env} --hours 48 -d watch"
+    if here_too:
+        return
+    own = " ".join(f"--evidence {shlex.quote(path)}" for path in asked.evidence)
+    own = own or f"--evidence {here}/{REHEARSAL} --evidence {here}/{ALERTS}"
+    words = f"{project} --env {asked.env} --account STATE {own} --evidence watch/monitoring.json"
+    yield (
+        "Hold the review of operation, in the project that was watched; STATE is its relay's state directory.",
+        f"phi-audit gonogo -d DIRECTORY --week 6 {words}",
+    )
 
 
 def _people(here: str, asked: Asked) -> Iterator[tuple[str, str]]:
     there = f" --endpoint http://127.0.0.1:{PORT}" if asked.local else f" --from {shlex.quote(asked.file)}" if asked.file else ""
     if asked.local:
-        yield "The traces are served, for the reviewers.", f"phi-audit serve --path {here}/{TRACES} --keep all"
+        yield "The traces are served, for the reviewers.", f"phi-audit serve --path {here}/{asked.store} --keep all"
     read = f"phi-audit review {here}/{SCAN} --reviewer NAME{there} -o NAME.json"
     yield "Two people, each alone, decide every trace of the sample.", read
     taken = f"phi-audit gonogo -d {here} --resume --review ONE.json --review TWO.json --sign KEY --name NAME"
@@ -99,6 +151,7 @@ def _people(here: str, asked: Asked) -> Iterator[tuple[str, str]]:
 def as_json(report: Report, asked: Asked, directory: Path, done: Sequence[Step], switch: str = "") -> dict[str, Any]:
     """As JSON's own types."""
     said = outcome(report, asked.week)
+    commands = next_commands(report, asked, directory, played=_played(asked, done))
     return {
         "schema": SCHEMA,
         "outcome": said.state,
@@ -113,8 +166,12 @@ def as_json(report: Report, asked: Asked, directory: Path, done: Sequence[Step],
         "weeks": weeks_json(report),
         "steps": [{"name": s.name, "began": s.began, "ended": s.ended, "again": s.again, "said": s.said} for s in done],
         "switch": switch,
-        "next": [{"do": what, "command": command} for what, command in next_commands(report, asked, directory)],
+        "next": [{"do": what, "command": command} for what, command in commands],
     }  # fmt: skip
+
+
+def _played(asked: Asked, done: Sequence[Step]) -> bool:
+    return any(step.name == "rehearsal" for step in done) if done else not asked.file
 
 
 def weeks_json(report: Report) -> list[dict[str, Any]]:
@@ -138,7 +195,7 @@ def as_text(report: Report, asked: Asked, directory: Path, done: Sequence[Step],
     signed = ", ".join(f"{each.name} ({each.role})" for each in report.signatures) or "nobody"
     lines += ["", f"report  {directory / REPORT}", f"        SHA-256 {report.digest}, signed by {signed}"]
     lines += [switch] if switch else []
-    commands = next_commands(report, asked, directory)
+    commands = next_commands(report, asked, directory, played=_played(asked, done))
     if commands:
         lines += ["", "What to do next"]
         for n, (what, command) in enumerate(commands, 1):

@@ -7,26 +7,29 @@ disk, the audit's log, the sinks and what they send. The clock is simulated; Sla
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from audit.alerts.rules import SHARES, Rule
+from audit.binding import rules_digest
 from audit.rehearsal.alerts_causes import DAY, MINUTE, provoke, settle
 from audit.rehearsal.alerts_receiver import Arrived, Receiver
 from audit.rehearsal.alerts_stage import Stage
 from audit.rehearsal.alerts_traffic import CallShape
 from audit.rehearsal.serving import run_store
+from phi_guard.errors import PolicyError
 from phi_guard.policy import load_policy, shipped
 from phi_guard.policy.compiled import Policy
 
 SCHEMA: Final = "phi-audit.alerts-rehearsal/1"
 LEEWAY_S: Final = 600
 """Seconds beyond what a rule asks for in which it must have fired."""
+ENVIRONMENTS: Final = ("dev", "prod")
 OPEN: Final = 1e12
 """A bar that nothing reaches."""
 TRIES: Final = 6
@@ -72,6 +75,9 @@ class AlertsRehearsal:
         quiet_messages: titles of messages that arrived in it: false alarms.
         traces: sent in all.
         took_s: seconds by the real clock.
+        started_at: when it began by the real clock, ISO 8601.
+        policies: by environment, the digest of the policy's file.
+        rules: by environment, the digest of the rules that are in force there.
     """
 
     alerts: tuple[Rehearsed, ...]
@@ -80,6 +86,9 @@ class AlertsRehearsal:
     quiet_messages: tuple[str, ...]
     traces: int
     took_s: float
+    started_at: str = ""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -101,7 +110,7 @@ def rehearse_alerts(
         StoreError: the local trace store did not start.
         PhiGuardError: a trace was not cleared, or the store did not take it.
     """
-    began = time.monotonic()
+    began, started = time.monotonic(), datetime.now(UTC)
     policy = policy or load_policy(shipped("clinic.yaml"), env="dev")
     told: list[Rehearsed] = []
     with ExitStack() as stack:
@@ -121,8 +130,19 @@ def rehearse_alerts(
             quiet = tuple(one.title or f"{one.sink}: {one.state}" for one in stage.arrived)
             traces += stage.traffic.traces
     return AlertsRehearsal(
-        alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=quiet, traces=traces, took_s=time.monotonic() - began
-    )
+        alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=quiet, traces=traces, took_s=time.monotonic() - began,
+        started_at=started.isoformat(timespec="seconds"), policies=_policies(policy),
+        rules={env: rules_digest(rules, env) for env in ENVIRONMENTS},
+    )  # fmt: skip
+
+
+def _policies(policy: Policy) -> dict[str, str]:
+    """The digest of the policy in each environment that its file can be loaded for; the calls were cleared by the one that was given."""
+    found = {policy.env: policy.digest} if policy.env else {}
+    for env in ENVIRONMENTS:
+        with suppress(PolicyError):
+            found.setdefault(env, load_policy(policy.file, env=env).digest)
+    return found
 
 
 def opened(rule: Rule) -> Rule:
@@ -146,6 +166,9 @@ def evidence_of(rehearsal: AlertsRehearsal) -> dict[str, object]:
         "quiet_day": {"looks": rehearsal.quiet_looks, "calls": rehearsal.quiet_calls, "messages": list(rehearsal.quiet_messages)},
         "traces": rehearsal.traces,
         "took_s": round(rehearsal.took_s, 3),
+        "started_at": rehearsal.started_at,
+        "policies": dict(rehearsal.policies),
+        "rules": dict(rehearsal.rules),
     }  # fmt: skip
 
 

@@ -16,28 +16,29 @@ ONCE: Final = {"session.start": "session_start", "policy.guardrail": "policy_gua
 REASONS: Final = (
     "trace", "root", "second_root", "root_open", *ONCE.values(), "agent_turn", "user_turn", "tool", "tool_too_many", "failed_tool"
 )  # fmt: skip
-"""What a trace can lack, the closed list. ``trace``: nothing of it was read. ``root_open``: the root has no end. ``tool_too_many``: a tool
-span that the plan does not have. ``failed_tool``: not as many tools with an error as the plan has."""
+"""What a trace can lack, the closed list. ``trace``: there is none, or nothing of it was read. ``root_open``: the root has no end.
+``tool_too_many``: a tool span that the plan does not have. ``failed_tool``: not as many tools with an error as the plan has."""
 
 
-def hold_against(expected: Mapping[str, ExpectedTrace], runs: Iterable[Run]) -> Completeness:
+def hold_against(expected: Mapping[str, ExpectedTrace], runs: Iterable[Run], *, without_trace: int = 0) -> Completeness:
     """The traces as they were read, against what their calls must give.
 
     Args:
         expected: by trace id.
         runs: of any traces; those of others are passed over.
+        without_trace: further calls, which the tracer gave no trace: each lacks one.
     """
     by_trace: defaultdict[str, dict[str, Run]] = defaultdict(dict)
     for run in runs:
         if (trace := str(run.get("trace_id"))) in expected:
             by_trace[trace][str(run.get("id"))] = run  # a page can come twice
-    lacks: Counter[str] = Counter()
+    lacks = Counter({"trace": without_trace} if without_trace else {})
     complete = 0
     for trace, wanted in expected.items():
         reasons = lacking(tuple(by_trace.get(trace, {}).values()), wanted)
         lacks.update(reasons)
         complete += not reasons
-    return Completeness(len(expected), len(by_trace), complete, dict(sorted(lacks.items())))
+    return Completeness(len(expected) + without_trace, len(by_trace), complete, dict(sorted(lacks.items())))
 
 
 def lacking(runs: Sequence[Run], expected: ExpectedTrace) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from audit.evidence import Canaries, Completeness
@@ -36,9 +37,9 @@ class Found:
     Args:
         answer: the relay's account; None where it no longer answers.
         tally: the agent's.
-        canaries: None where not every trace was read back to its end.
-        completeness: None where nothing was delivered, or nothing could be read back.
-        arrival: likewise.
+        canaries: of all calls, also of those without a trace; None where not every trace was read back to its end, or there is none.
+        completeness: of all calls that were played to their end; None where nothing was delivered, or nothing could be read back.
+        arrival: likewise None.
     """
 
     answer: Answer | None
@@ -76,15 +77,16 @@ def look_back(
     recorder.drain(deliver_s)
     answer = _settled(relay, deliver_s)
     tally = recorder.tally()
-    if answer is None or not answer.ledger.delivered:
-        return Found(answer, tally)
     policy = _policy(settings)
     traces = [call.trace_id for call in played.calls if call.trace_id]
     # Of a call that was cut off nobody knows what its trace should hold.
-    pairs = zip(calls, played.calls, strict=False)
-    expected = {
-        call.trace_id: expect(planned, policy.tools if policy else None) for planned, call in pairs if call.trace_id and not call.cut
-    }
+    whole = [(planned, call.trace_id) for planned, call in zip(calls, played.calls, strict=False) if not call.cut]
+    expected = {trace: expect(planned, policy.tools if policy else None) for planned, trace in whole if trace}
+    hold = partial(hold_against, expected, without_trace=sum(not trace for _, trace in whole))
+    if whole and not traces:
+        return Found(answer, tally, completeness=hold(()))  # there is nothing to read
+    if answer is None or not answer.ledger.delivered:
+        return Found(answer, tally)
     say("the traces are read back")
     runs = read_back(
         settings,
@@ -92,14 +94,14 @@ def look_back(
         api_key=api_key,
         since=since,
         seconds=min(READ_BACK_S, deliver_s),
-        whole=lambda runs: hold_against(expected, runs).complete == len(expected),
+        whole=lambda runs: hold(runs).complete == len(expected),
     )
     if runs is None:
         return Found(answer, tally)
     # A canary that is not in half a trace may be in the other half.
     all_there = not answer.ledger.pending and ended(runs, traces)
     canaries = count(collect(calls[: len(played.calls)], policy), runs) if policy is not None and all_there else None
-    return Found(answer, tally, canaries, hold_against(expected, runs), compare(settings.state, runs, since))
+    return Found(answer, tally, canaries, hold(runs), compare(settings.state, runs, since))
 
 
 def _policy(settings: Settings) -> Policy | None:
@@ -110,12 +112,21 @@ def _policy(settings: Settings) -> Policy | None:
 
 
 def _settled(relay: RelayHandle, seconds: float) -> Answer | None:
-    """The relay's account once nothing is pending, or as it is when time is up or nothing can change it."""
+    """The relay's account once nothing is pending, or as it is when time is up or nothing can change it.
+
+    One that is silent while its process lives is at work, on a busy machine, and is asked again.
+    """
     end = time.monotonic() + seconds
     answer = relay.ask()
-    while time.monotonic() < end and answer is not None and answer.ledger.pending and not answer.state.startswith("off"):
-        if answer.state.startswith("halted"):
-            break
+    while time.monotonic() < end and (_lives(relay) if answer is None else answer.ledger.pending and not _stands_still(answer)):
         time.sleep(0.1)
         answer = relay.ask() or answer
     return answer
+
+
+def _lives(relay: RelayHandle) -> bool:
+    return relay.process is not None and relay.process.poll() is None
+
+
+def _stands_still(answer: Answer) -> bool:
+    return answer.state.startswith(("off", "halted"))

@@ -78,8 +78,9 @@ class Evidence:
 
     Args:
         untraced_s: how long the control lasted: the first calls' first minute, without a tracer. 0 where none was played.
-        ttft_error_ms: the largest difference of a recorded TTFT-A to the stand-in's clock; None where they cannot be paired.
+        ttft_error_ms: the largest difference of a recorded TTFT-A to the stand-in's clock; None where none can be paired.
         ttft_errors: how those differences are spread; None likewise.
+        ttft_unpaired: answers of which only the trace or only the stand-in has a TTFT-A: of these no difference is known.
         load: how much went on at once, as measured; None where no call was traced.
         completeness: the traces as they were read back; None where they could not be read.
         arrival: what was delivered, against what was read back; likewise.
@@ -117,6 +118,7 @@ class Evidence:
     problems: list[str] = field(default_factory=list)
     untraced_s: float = 0.0
     ttft_errors: Spread | None = None
+    ttft_unpaired: int = 0
     load: Load | None = None
     completeness: Completeness | None = None
     arrival: Arrival | None = None

@@ -15,12 +15,12 @@ from audit.evidence import Cost
 from audit.rehearsal.expectation import HAND_OFF
 from audit.rehearsal.script import PlannedCall, PlannedTurn
 from audit.rehearsal.timing import measure_lateness
+from audit.rehearsal.ttft import Paired, Sample, pair
 from tracing.livekit_agent import Probe
 from tracing.local.azure_realtime import AzureRealtime, CallScript
 from tracing.local.azure_realtime import Call as ModelCall
 from tracing.local.azure_realtime.script import Fail, Say, Turn
-from tracing.local.clinic_agent import CallerTurn, CallOutcome, ScriptedClinicAgent, ScriptedTool, job_context, run_call
-from tracing.record import AgentTurn, AnyRecord
+from tracing.local.clinic_agent import CallerTurn, ScriptedClinicAgent, ScriptedTool, job_context, run_call
 from tracing.recorder import Recorder, Source
 from tracing.turn import AnswerTurn
 
@@ -34,19 +34,20 @@ class PlayedCall:
     """One call as it went.
 
     Args:
-        trace_id: its trace; empty when the tracer could not attach.
+        trace_id: its trace; empty when the tracer could not attach and had begun none.
         crashed: class name of what came out of the call; empty when nothing did.
         unanswered: turns of the caller that got no whole answer.
         errors: what the session reported, by class name.
         tracer_faults: handlers of ours that failed inside.
         ttft_ms: TTFT-A of each answered turn, as recorded.
-        ttft_error_ms: the largest difference to the stand-in's own clock over these; None when they cannot be paired.
+        ttft_error_ms: the largest difference to the stand-in's own clock over those that can be paired; None when none can.
         started_s: `time.monotonic` when it was placed.
         lasted_s: seconds until everything of it was closed.
         turns: of the caller that were spoken.
         barge_ins: answers that the caller cut short.
         hand_offs: how often an agent gave the call to another.
-        ttft_errors_ms: the difference to the stand-in's own clock, of each of ``ttft_ms``; empty when they cannot be paired.
+        ttft_errors_ms: the difference to the stand-in's own clock, of each of ``ttft_ms`` that can be paired.
+        ttft_unpaired: answers that only the trace or only the stand-in has a TTFT-A of.
         cut: the rehearsal was ended while the call went on.
     """
 
@@ -63,6 +64,7 @@ class PlayedCall:
     barge_ins: int = 0
     hand_offs: int = 0
     ttft_errors_ms: tuple[float, ...] = ()
+    ttft_unpaired: int = 0
     cut: bool = False
 
 
@@ -173,23 +175,23 @@ async def play_calls(
 
 
 class _Tap:
-    """Passes records on and remembers the TTFT-A of each, to be held against the stand-in's clock."""
+    """Passes records on and remembers the TTFT-A of each, to be held against the stand-in's clock, and which trace was begun."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self.open_call, self.close_call, self.tally = recorder.open_call, recorder.close_call, recorder.tally
-        self.ttft_ms: list[float] = []
+        self.close_call, self.tally, self.record = recorder.close_call, recorder.tally, recorder.record
+        self.samples: list[Sample] = []
+        self.trace_id = ""
 
-    def record(self, record: AnyRecord) -> None:
-        """As `Recorder.record`."""
-        if isinstance(record, AgentTurn) and record.ttft_ms is not None:
-            self.ttft_ms.append(round(record.ttft_ms, 3))
-        self._recorder.record(record)
+    def open_call(self, call: str) -> None:
+        """As `Recorder.open_call`."""
+        self.trace_id = call
+        self._recorder.open_call(call)
 
     def take(self, source: Source, fact: object, texts: int = 0) -> None:
         """As `Recorder.take`."""
         if isinstance(fact, AnswerTurn) and fact.ttft_ns is not None:
-            self.ttft_ms.append(round(fact.ttft_ns / 1e6, 3))
+            self.samples.append(Sample(fact.start_ns / 1e9, round(fact.ttft_ns / 1e6, 3)))
         self._recorder.take(source, fact, texts)
 
 
@@ -226,21 +228,22 @@ async def _play(planned: PlannedCall, n: int, url: str, recorder: Recorder | Non
     call = attached[0] if attached else None
     if call:
         call.detach("unknown")
-    errors = _ttft_errors(outcome, tap.ttft_ms) if outcome and tap else ()
+    paired = pair(outcome.truth if outcome else (), tap.samples) if tap else Paired()
     return PlayedCall(
-        trace_id=call.id if call else "",
+        trace_id=tap.trace_id if tap else "",
         crashed=crashed,
         unanswered=outcome.unanswered if outcome else 0 if cut else sum(turn.speech_ms > 0 for turn in turns),
         errors=outcome.exceptions if outcome else (),
         tracer_faults=call.faults if call else 0,
-        ttft_ms=tuple(tap.ttft_ms) if tap else (),
-        ttft_error_ms=max(errors, default=None),
+        ttft_ms=tuple(sample.ttft_ms for sample in tap.samples) if tap else (),
+        ttft_error_ms=max(paired.errors_ms, default=None),
         started_s=started_s,
         lasted_s=round(time.monotonic() - started_s, 3),
         turns=outcome.turns if outcome else 0,
         barge_ins=outcome.barge_ins if outcome else 0,
         hand_offs=outcome.hand_offs if outcome else 0,
-        ttft_errors_ms=errors,
+        ttft_errors_ms=paired.errors_ms,
+        ttft_unpaired=paired.unpaired,
         cut=cut,
     )
 
@@ -277,20 +280,3 @@ def _responses(turn: PlannedTurn) -> list[Turn]:
 def _tools(turn: PlannedTurn) -> list[ScriptedTool]:
     tools = [ScriptedTool(t.name, t.result, t.raises, t.takes_ms) for t in turn.tools]
     return [*tools, ScriptedTool(HAND_OFF + turn.hand_off, hands_over_to=turn.hand_off)] if turn.hand_off else tools
-
-
-def _ttft_errors(outcome: CallOutcome, recorded: Sequence[float]) -> tuple[float, ...]:
-    """How far each recorded TTFT-A is from the stand-in's: each stop of speech to the next first sound; empty when they do not pair."""
-    truth: list[float] = []
-    stopped: float | None = None
-    for moment in outcome.truth:
-        if moment.event == "speech_started":
-            stopped = None
-        elif moment.event == "speech_stopped":
-            stopped = moment.at_s
-        elif moment.event == "first_audio" and stopped is not None:
-            truth.append((moment.at_s - stopped) * 1000)
-            stopped = None
-    if len(truth) != len(recorded):
-        return ()
-    return tuple(round(abs(a - b), 3) for a, b in zip(truth, recorded, strict=True))

@@ -16,6 +16,10 @@ def of_calls(calls: Sequence[PlayedCall]) -> Iterator[str]:
     for call in calls:
         if call.crashed:
             yield f"a call ended with {call.crashed}"
+    if untraced := sum(not call.trace_id and not call.cut for call in calls):
+        yield f"{untraced} of {len(calls)} calls have no trace: the tracer did not attach; see phi-audit doctor"
+    if unpaired := sum(call.ttft_unpaired for call in calls):
+        yield f"{unpaired} TTFT-A could not be paired with the stand-in's clock, so that their error is not known"
 
 
 def of_delivery(answer: Answer | None, tally: Tally) -> Iterator[str]:

@@ -25,8 +25,9 @@ from audit.rehearsal.memory import Beat, MemorySeries
 from audit.rehearsal.play import Played, Progress, play_calls
 from audit.rehearsal.rooms import RoomMedia, Rooms
 from audit.rehearsal.script import PlannedCall
+from audit.rehearsal.serving import ended_with_us
 from audit.rehearsal.timing import Overhead, measure_overhead, summarise
-from phi_guard.switch import FileSwitch, default_path
+from phi_guard.switch import FileSwitch, open_switch, where_switch_is
 from tracing.launch import RelayHandle, launch
 from tracing.recorder import Recorder, Tally
 from tracing.relay.intake import Answer
@@ -132,12 +133,13 @@ def rehearse(
         own = {"PHI_GUARD_SWITCH": str(switch), "LANGSMITH_API_KEY": key, "PHI_GUARD_SAMPLING_RATE": "1"}
         relay = launch(settings, {**os.environ, **own})
         try:
-            say("the relay loads its models")
-            if not relay.wait_ready(READY_S):
-                msg = "the relay does not serve; name a directory with --keep-account and read relay.log there"
-                raise RehearsalError(msg)
-            with Rooms(rooms) if rooms else nullcontext() as joined:
-                evidence = _hold(order, relay, joined)
+            with ended_with_us(relay.process):
+                say("the relay loads its models")
+                if not relay.wait_ready(READY_S):
+                    msg = "the relay does not serve; name a directory with --keep-account and read relay.log there"
+                    raise RehearsalError(msg)
+                with Rooms(rooms) if rooms else nullcontext() as joined:
+                    evidence = _hold(order, relay, joined)
         finally:
             relay.stop()
             if keep_account is not None:
@@ -147,16 +149,19 @@ def rehearse(
         return evidence
 
 
-def _switch(settings: Settings, say: Say) -> Path:
-    """The switch in force, if someone has set it; else one of the rehearsal's own, on: synthetic calls harm nobody."""
-    chosen = default_path()
-    if chosen.exists():
-        if not FileSwitch(chosen).state().on:
-            say(f"the switch {chosen} is off: calls are played and nothing is sent")
-        return chosen
-    own = settings.runtime / "switch.json"
-    FileSwitch(own).turn_on("rehearsal")
-    return own
+def _switch(settings: Settings, say: Say) -> Path | str:
+    """The switch in force, if someone has set it; else one of the rehearsal's own, on: synthetic calls harm nobody.
+
+    One that is kept on a server is in force by being named: it is the one that a NO-GO turns off, so it is the one to heed.
+    """
+    chosen = open_switch()
+    if isinstance(chosen, FileSwitch) and not chosen.path.exists():
+        own = settings.runtime / "switch.json"
+        FileSwitch(own).turn_on("rehearsal")
+        return own
+    if not chosen.state().on:
+        say(f"the switch {chosen.place} is off: calls are played and nothing is sent")
+    return chosen.path if isinstance(chosen, FileSwitch) else where_switch_is(os.environ["PHI_GUARD_SWITCH"])
 
 
 def _hold(order: _Order, relay: RelayHandle, rooms: Rooms | None) -> Evidence:
@@ -293,6 +298,7 @@ def _tell(
         ttft_ms=[value for call in calls for value in call.ttft_ms],
         ttft_error_ms=round(max(errors), 3) if errors else None,
         ttft_errors=spread(errors),
+        ttft_unpaired=sum(call.ttft_unpaired for call in calls),
         canaries=found.canaries,
         relay_state=answer.state if answer else "silent",
         relay_fault=answer.fault if answer else "",

@@ -129,13 +129,14 @@ class _EveryProject:
 
 @contextmanager
 def run_store(path: Path) -> Iterator[str]:
-    """The store in a process of its own; gives its address.
+    """The store in a process of its own, which also ends where this one is killed; gives its address.
 
     Raises:
         StoreError: it did not start.
     """
-    command = [sys.executable, "-m", "tracing.local.trace_store", "--port", "0", "--path", str(path)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603  # our own module
+    command = [sys.executable, "-m", "tracing.local.trace_store", "--port", "0", "--path", str(path), "--with-stdin"]
+    # The other end of its stdin is ours alone: it closes with us, however we end.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # our own module
     try:
         line = process.stdout.readline() if process.stdout else b""
         if not line:
@@ -145,5 +146,30 @@ def run_store(path: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-        if process.stdout:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+
+@contextmanager
+def ended_with_us(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
+    """Within, a process that outlives its parent by design is ended where this one is killed: a rehearsal's own relay serves nobody else.
+
+    Args:
+        process: what was started; None for nothing.
+    """
+    if process is None:
+        yield
+        return
+    command = [sys.executable, "-m", "audit.rehearsal.warden", str(process.pid)]
+    # A session of its own, so that what kills our group, such as a closed terminal, leaves it to do its work.
+    warden = subprocess.Popen(  # noqa: S603  # our own module
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        warden.kill()
+        warden.wait()
+        if warden.stdin:
+            warden.stdin.close()

@@ -76,6 +76,7 @@ def rehearsal(report: Report) -> Section:
         return Section("rehearsal", "Rehearsal", ("No rehearsal was given with --evidence.",), tables=tables)
     cost, spans, late, canaries = held.overhead_us, held.spans, held.loop_lateness_us, held.canaries
     facts = [
+        ("Held", _held(held)),
         ("Calls played", f"{held.calls:,}"),
         ("Calls that ended because of telemetry", "" if held.calls_crashed is None else str(held.calls_crashed)),
         ("Canaries", f"{canaries.arrived} of {canaries.planted} arrived in clear" if canaries else ""),
@@ -94,13 +95,25 @@ def rehearsal(report: Report) -> Section:
     )
 
 
+def _held(held: Rehearsal) -> str:
+    """When and where it was held, under which policy; empty where the file does not say."""
+    if not held.started_at:
+        return ""
+    ended = ", interrupted" if held.interrupted else ""
+    return f"{held.started_at}, {held.project} ({held.env}) at {held.endpoint}, policy {held.policy_digest}{ended}"
+
+
 def monitoring(report: Report) -> Section:
     """What watching it in operation came to."""
     seen = report.monitoring
     if seen is None:
         return Section("monitoring", "In operation", ("It was not watched, or the file of the watch was not given with --evidence.",))
     fired = ", ".join(f"{name} {n} times" for name, n in seen.alerts.items() if n)
+    log = "in the audit's log" if seen.vouched else "not in the audit's log with these figures"
     facts = (
+        ("Watched", f"{seen.project} ({seen.env}), policy {seen.policy_digest}" if seen.project else ""),
+        ("It ended", seen.outcome.replace("_", "-")),
+        ("Journal", f"line {seen.journal_n}, SHA-256 {seen.journal_sha256}; {log}" if seen.journal_sha256 else ""),
         ("From, to", f"{seen.started_at}, {seen.ended_at}"),
         ("Hours", f"{seen.hours:.1f}{'' if seen.closed else ', not closed'}"),
         ("Rounds", f"{seen.rounds:,}, {seen.no_go:,} of them NO-GO, {seen.unfinished:,} not finished"),

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from audit import statistics
 from audit.baseline import Accepted
+from audit.binding import Subject
 from audit.census import Census
 from audit.custody import Custody, Signature
 from audit.evidence import Alerts, Monitoring, Rehearsal
@@ -54,6 +55,7 @@ __all__ = [
     "in_tools",
     "make",
     "stamp",
+    "subject_of",
     "tools_of",
 ]
 
@@ -306,7 +308,13 @@ def evidence_of(report: Report) -> Evidence:
         findings=report.results.findings, population=report.population, known_answers=report.known_answers, rehearsal=report.rehearsal,
         incomplete=report.incomplete, cross_check=report.cross_check, review=report.review, alerts=report.alerts,
         monitoring=report.monitoring, tool_findings=in_tools(report.findings), tools=report.tools, ttft_turns=report.timeline.ttft_ms.n,
+        subject=subject_of(report.target),
     )  # fmt: skip
+
+
+def subject_of(target: Target) -> Subject:
+    """What a report is about, for evidence from elsewhere to be held against."""
+    return Subject(target.project, target.env, target.policy_digest, target.made_at)
 
 
 def bound_of(traces: int, leaking: int, recall: float, *, name: str = "all traces") -> Bound:

@@ -12,7 +12,8 @@ from audit.gates import Judged
 from audit.report.model import Report
 from audit.statistics import CONFIDENCE
 
-REHEARSED: Final = "phi-audit rehearse --calls 10 --minutes 5 --keep-account account --format json -o rehearsal.json"
+REHEARSED: Final = "phi-audit rehearse --calls 10 --minutes 5{env} --keep-account account --format json -o rehearsal.json"
+"""Of the environment that is judged, since a rehearsal of another proves nothing of it."""
 REHEARSED_GATES: Final = (
     "load_test", "load_completeness", "ttft_error_ms", "canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us",
     "agent_survives",
@@ -68,7 +69,9 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
     if played:
         again = "Rehearse again, with more calls, on a machine with nothing else to do." if report.rehearsal else ""
         failed = "Mend what the gates say, and rehearse again." if any(left[name].state == "failed" for name in played) else ""
-        yield Step(played, failed or again or "Play calls with canaries in them through the whole pipe.", REHEARSED)
+        yield Step(
+            played, failed or again or "Play calls with canaries in them through the whole pipe.", REHEARSED.format(env=_env(report))
+        )
     if played or report.rehearsal:
         flags.append("--evidence rehearsal.json")
     if "alerts_fire" in left:
@@ -121,6 +124,10 @@ def _scan(report: Report, left: dict[str, Judged], flags: list[str]) -> str:
     words += ["--account STATE"] if "accounted_for" in left or report.cross_check is not None else []
     words += [f"--known-answers {plants(left)}"] if "known_answer_recall" in left else []
     return " ".join([*words, *flags, "--format json -o report.json"])
+
+
+def _env(report: Report) -> str:
+    return f" --env {report.target.env}" if report.target.env in {"dev", "prod"} else ""
 
 
 def _project(report: Report) -> str:

@@ -45,7 +45,7 @@ STAFF: Final = re.compile(r"(?:review\.reviewers|signatures)\[\]\.name|(?:accept
 """Where the names of staff stand, as they gave them."""
 PLACES: Final = re.compile(
     r"target\.place|scope\.host|manifest\.(?:host|query\..*)|custody\.anchor|cross_check\.account|reproduce|target\.policy_file"
-    r"|method\.pieces\[\]\.name|gates\[\]\.why|verdict\.reasons\[\]|incomplete"
+    r"|method\.pieces\[\]\.name|gates\[\]\.why|verdict\.reasons\[\]|incomplete|rehearsal\.endpoint"
 )
 """Where a host or a file is named."""
 VERSIONS: Final = re.compile(r"method\.pieces\[\]\.version|target\.version")

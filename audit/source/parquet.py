@@ -24,6 +24,8 @@ from audit.source.tally import Tally
 
 BATCH: Final = 64
 """Rows that are in memory at a time."""
+IDS: Final = 4_096
+"""Rows that are in memory at a time where only their ids are read."""
 SLICE: Final = 16_384
 """Rows of a portion; a row group of more is read in slices, so that its account fits into memory and many can read it."""
 SLICES_MAX: Final = 16
@@ -100,7 +102,8 @@ class ParquetExport:
                 for first, most in _slices(rows):
                     of = f"{name} {group}{f'.{first}' if most < rows else ''}"
                     read = partial(runs_of, path, group, first, most, self._tally)
-                    yield Partition(of, read, path.absolute(), digest, group, first, most, begin)
+                    ids = partial(ids_of, path, group, first, most)
+                    yield Partition(of, read, path.absolute(), digest, group, first, most, begin, ids)
                     begin = _nothing
 
     def _begin(self, digest: bytes, size: int, groups: int) -> None:
@@ -145,10 +148,33 @@ def runs_of(path: Path, group: int, first: int, rows: int, tally: Tally | None =
         raise SourceError("malformed", f"{fault}, and {bad - 1} more; export the data again")
 
 
-def _batches(path: Path, group: int, first: int, rows: int) -> Iterator[pa.RecordBatch]:
+def ids_of(path: Path, group: int, first: int, rows: int) -> Iterator[object]:
+    """The ids of rows of a row group, as `runs_of` gives them, without the rest of them being read.
+
+    Args:
+        path: of the file.
+        group: from 0.
+        first: the first row of the group, from 0.
+        rows: how many.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    if not rows:
+        return
+    try:
+        for batch in _batches(path, group, first, rows, size=IDS, columns=["id"]):
+            yield from map(_plain, batch.column(0).to_pylist())
+    except (OSError, ValueError, _Unreadable, pa.ArrowException) as broken:
+        raise _unusable(path, broken) from None
+
+
+def _batches(
+    path: Path, group: int, first: int, rows: int, *, size: int = BATCH, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The rows by batches; those before the first are decoded and left."""
     at, end = 0, first + rows
-    for batch in _open(path).iter_batches(batch_size=BATCH, row_groups=[group]):
+    for batch in _open(path).iter_batches(batch_size=size, row_groups=[group], columns=columns):
         skip, at = max(0, first - at), at + batch.num_rows
         if skip < batch.num_rows:
             yield batch.slice(skip, batch.num_rows - skip - max(0, at - end))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
@@ -127,11 +127,26 @@ def close(
         alerts=counts.fired,
         switch_off_s=round(sum(one.switch.off_s for one in rounds), 3),
         closed=ended,
+        project=begun.project,
+        env=begun.env,
+        policy_digest=begun.policy,
+        judged=_judged(begun, rounds),
+        rules_digest=begun.rules_digest,
+        journal_n=journal[0],
+        journal_sha256=journal[1],
     )
     against = tuple(_against(monitoring, rounds))
     open_ = tuple(_unproven(begun, rounds, monitoring, counts, report, fault))
     outcome: Outcome = "NO_GO" if against else "UNPROVEN" if open_ else "CLEAN"
+    monitoring = replace(monitoring, outcome=outcome)
     return Closing(begun, outcome, (*against, *open_), monitoring, tuple(rounds), tuple(hours), tuple(resumed), not ended, report, journal)
+
+
+def doubted(closing: Closing, why: str) -> Closing:
+    """The same with one more reason for which it is not proven; what was NO_GO stays so."""
+    outcome: Outcome = "NO_GO" if closing.outcome == "NO_GO" else "UNPROVEN"
+    monitoring = replace(closing.monitoring, outcome=outcome)
+    return replace(closing, outcome=outcome, reasons=(*closing.reasons, why), monitoring=monitoring)
 
 
 def hours_of(index: CallIndex, since: datetime, until: datetime) -> tuple[Hour, ...]:
@@ -210,6 +225,11 @@ def _unproven(begun: Begun, rounds: Sequence[Round], seen: Monitoring, counts: _
                 yield f"{judged.gate.name}: {judged.why}"
     if fault:
         yield f"the journal: {fault}"
+
+
+def _judged(begun: Begun, rounds: Sequence[Round]) -> tuple[str, ...]:
+    """Rules that some round could judge."""
+    return tuple(sorted({rule for one in rounds for rule in begun.rules if rule not in one.alerts.unjudged}))
 
 
 def _never_judged(rounds: Sequence[Round]) -> tuple[str, ...]:

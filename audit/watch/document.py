@@ -26,7 +26,12 @@ _HOURS: Final = ("hour (UTC)", "#calls", "#failed", "#cost USD", "#answers", "#T
 
 def evidence(monitoring: Monitoring) -> dict[str, object]:
     """The figures as a file of evidence holds them (`audit.evidence_file`)."""
-    return {"schema": EVIDENCE, **asdict(monitoring)}
+    return {"schema": EVIDENCE, **_figures_of(monitoring)}
+
+
+def _figures_of(monitoring: Monitoring) -> dict[str, object]:
+    """All of it but whether the audit's log holds it, which whoever reads it finds out."""
+    return {name: value for name, value in asdict(monitoring).items() if name != "vouched"}
 
 
 def as_json(closing: Closing) -> dict[str, object]:
@@ -35,7 +40,7 @@ def as_json(closing: Closing) -> dict[str, object]:
     return {
         "schema": SCHEMA, "outcome": closing.outcome, "exit_code": closing.exit_code, "reasons": list(closing.reasons),
         "interrupted": closing.interrupted, "begun": asdict(closing.begun), "resumed": list(closing.resumed),
-        "patience_s": patience_s(closing.begun), "monitoring": asdict(closing.monitoring),
+        "patience_s": patience_s(closing.begun), "monitoring": _figures_of(closing.monitoring),
         "hours": [asdict(hour) for hour in closing.hours],
         "timeline": [{"at": at, "what": what} for at, what in timeline(closing.rounds)],
         "report": {"digest": report.digest, "id": report.id, "verdict": report.verdict.state} if report is not None else None,

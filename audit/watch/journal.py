@@ -19,7 +19,7 @@ from audit.watch.round import Round, stamp
 from phi_guard.disclosure_chain import Mark, encode_line
 from phi_guard.runtime import keep_private, state_dir
 
-__all__ = ["FILE", "HEAD", "Begun", "Journal", "JournalUnusable"]
+__all__ = ["FILE", "HEAD", "Begun", "Journal", "JournalBroken", "JournalUnusable"]
 
 
 class JournalBroken(JournalUnusable):
@@ -55,7 +55,7 @@ class Journal:
             raise JournalBroken(msg)
         self.begun, self.rounds, self.resumed, self.closed = held.begun, held.rounds, held.resumed, held.closed
         self.fault = ""
-        self._at, self._size = held.at, held.size
+        self._at, self._size, self._id = held.at, held.size, held.id
         self._waiting: list[tuple[str, Mapping[str, object]]] = []
 
     @property
@@ -72,6 +72,11 @@ class Journal:
         return self._at
 
     @property
+    def id(self) -> str:
+        """SHA-256 of its first line; empty where it was not begun."""
+        return self._id
+
+    @property
     def unwritten(self) -> int:
         """Lines that are not on disk yet."""
         return len(self._waiting)
@@ -86,6 +91,7 @@ class Journal:
         self._add("begin", {"schema": SCHEMA, "salt": os.urandom(16).hex(), **asdict(begun)}, now)
         if self.fault:
             raise JournalUnusable(f"{self.directory / FILE}: {self.fault}; name a directory that can be written with -d")
+        self._id = self._at.sha256
 
     def resume(self, now: datetime) -> None:
         """Say that it is taken up again."""

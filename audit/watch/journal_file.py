@@ -40,6 +40,8 @@ class Begun:
         env: ``dev`` or ``prod``.
         place: what is read.
         policy: digest of the policy it is judged by.
+        rules: names of the rules of the alerts that are judged, sorted.
+        rules_digest: of the rules in force in the environment (`audit.binding.rules_digest`).
     """
 
     at: str
@@ -49,6 +51,8 @@ class Begun:
     env: str
     place: str
     policy: str
+    rules: tuple[str, ...] = ()
+    rules_digest: str = ""
 
     @property
     def moment(self) -> datetime:
@@ -66,6 +70,7 @@ class Held:
         resumed: when it was taken up again, ISO 8601.
         closed: whether it was brought to its end.
         at: the last place of the chain.
+        id: SHA-256 of its first line, whose salt no other journal has; empty where there is no journal yet.
         size: bytes up to the end of the last whole line; what follows was torn by a crash, and is no line.
         fault: what is wrong, ``file:line: what``; empty where it holds.
     """
@@ -75,6 +80,7 @@ class Held:
     resumed: list[str] = field(default_factory=list)
     closed: bool = False
     at: Mark = START
+    id: str = ""
     size: int = 0
     fault: str = ""
 
@@ -105,6 +111,23 @@ def read(directory: Path) -> Held:
     return held
 
 
+def hash_of(directory: Path, n: int) -> str:
+    """SHA-256 of a line of a journal that holds; empty where it has not so many.
+
+    Args:
+        directory: of the watch.
+        n: number of the line; the first is 0.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with (directory / FILE).open("rb") as file:
+        for number, line in enumerate(file):
+            if number == n and line.endswith(b"\n"):
+                return mark(n, line[:-1]).sha256
+    return ""
+
+
 def encode_head(at: Mark) -> bytes:
     """The head file's content; always of one length, so that it can be written in place."""
     return f"{SCHEMA} {at.n:012d} {at.sha256}\n".encode()
@@ -122,6 +145,7 @@ def _take(held: Held, line: bytes) -> str:
     if said is None:
         return "is no line of ours"
     before, held.at = held.at, mark(said["n"], line)
+    held.id = held.id or held.at.sha256
     if said["n"] != before.n + 1:
         return f"is line {said['n']}, and {before.n + 1} was to come: lines are missing, or not in their order"
     if said["prev"] != before.sha256:

@@ -15,6 +15,7 @@ from audit.alerts import Rule
 from audit.alerts.reading import Reading, opened
 from audit.alerts.watch import WATCHING, alone
 from audit.assessment import Assessment, Beside
+from audit.binding import figures_digest, rules_digest
 from audit.calls.index import CallIndex
 from audit.census import Detectors, Progress
 from audit.containment import write_log
@@ -22,12 +23,13 @@ from audit.gates import Gate as Criterion
 from audit.method import Method
 from audit.report import render as render_report
 from audit.source import Source, Window
-from audit.watch.alarms import Alarms, Reader
+from audit.watch.alarms import BLIND, Alarms, Reader
 from audit.watch.clock import Clock
-from audit.watch.closing import Closing, Hour, close, hours_of
+from audit.watch.closing import Closing, Hour, close, doubted, hours_of
 from audit.watch.document import evidence, render
 from audit.watch.examining import OVERLAP, Examiner
 from audit.watch.journal import FILE, Begun, Journal
+from audit.watch.marks import Marks
 from audit.watch.round import Round, stamp
 from audit.watch.watching import Ended, Watching, log_facts
 from audit.whole_file import FileNotWritten, write_whole
@@ -156,45 +158,62 @@ def hold(
     """
     state_dir(asked.directory)
     with alone(asked.directory / LOCK, wait_s=0.0), _delivering(asked), _index(asked) as index:
-        journal = _journal(asked, clock, on_begin)
+        journal, marks = _journal(asked, clock, on_begin, on_problem)
         reading = Reading(
             index, asked.rules, project=asked.project, file=None, endpoint=asked.endpoint, api_key=asked.api_key
         )  # fmt: skip
         watching = Watching(
-            journal, _examiner(asked, progress), _alarms(asked, index, reading, journal), asked.switch, clock, enforce=asked.enforce,
-            on_round=on_round, on_problem=on_problem, on_wait=on_wait,
+            journal, _examiner(asked, progress), _alarms(asked, index, reading, journal), asked.switch, clock, marks,
+            enforce=asked.enforce, on_round=on_round, on_problem=on_problem, on_wait=on_wait,
         )  # fmt: skip
         ended: Ended | None = None
         try:
             ended = watching.run()
         except KeyboardInterrupt:
             journal.stop(clock.now())
-        return _left(asked, journal, index, ended, clock)
+        return _left(asked, journal, marks, index, ended, clock)
 
 
-def _journal(asked: Asked, clock: Clock, on_begin: Callable[[Begun, bool], None]) -> Journal:
+def _journal(
+    asked: Asked, clock: Clock, on_begin: Callable[[Begun, bool], None], on_problem: Callable[[str], None]
+) -> tuple[Journal, Marks]:
+    """The journal, begun or gone on with, and its marks in the audit's log."""
     journal = Journal(asked.directory)
+    marks = Marks(journal, asked.audit, {"project": asked.project, "env": asked.env})
     begun = journal.begun
     if begun is None:
         if asked.resume:
             raise WatchRefused(f"{asked.directory}: there is no watch to go on with; leave --resume out, or name its directory with -d")
         begun = Begun(
             at=stamp(clock.now()), hours=asked.hours, every_s=asked.every_s, project=asked.project, env=asked.env, place=asked.place,
-            policy=asked.policy.digest,
+            policy=asked.policy.digest, rules=tuple(sorted(rule.name for rule in asked.rules if rule.metric not in BLIND)),
+            rules_digest=rules_digest(asked.rules, asked.env),
         )  # fmt: skip
         journal.begin(begun, clock.now())
         on_begin(begun, False)  # not gone on with
-        return journal
+        _mark(marks, "begun", clock, on_problem)
+        return journal, marks
     if journal.closed:
         raise WatchRefused(f"{asked.directory}: the watch in it has ended, and its report stands there; name another directory with -d")
-    mine = replace(begun, project=asked.project, env=asked.env, place=asked.place, policy=asked.policy.digest, hours=asked.hours)
-    other = [name for name in ("project", "env", "place", "policy", "hours") if getattr(mine, name) != getattr(begun, name)]
+    mine = replace(
+        begun, project=asked.project, env=asked.env, place=asked.place, policy=asked.policy.digest, hours=asked.hours,
+        rules_digest=rules_digest(asked.rules, asked.env),
+    )  # fmt: skip
+    named = {"project": "project", "env": "env", "place": "place", "policy": "policy", "hours": "hours", "rules_digest": "rules"}
+    other = [word for name, word in named.items() if getattr(mine, name) != getattr(begun, name)]
     if other:
         what = f"the watch in it was begun with another {', '.join(other)}"
         raise WatchRefused(f"{asked.directory}: {what}; go on with the same, or name another directory with -d")
+    marks.demand()
     journal.resume(clock.now())
     on_begin(begun, True)  # gone on with
-    return journal
+    _mark(marks, "resumed", clock, on_problem)
+    return journal, marks
+
+
+def _mark(marks: Marks, why: str, clock: Clock, on_problem: Callable[[str], None]) -> None:
+    if fault := marks.make(why, clock.now()):
+        on_problem(f"{fault}; the watch goes on, and is proven only where the log holds its journal: mend that while it goes on")
 
 
 def _examiner(asked: Asked, progress: Progress) -> Examiner:
@@ -232,7 +251,7 @@ def _delivering(asked: Asked) -> Iterator[None]:
         yield
 
 
-def _left(asked: Asked, journal: Journal, index: CallIndex, ended: Ended | None, clock: Clock) -> Done:
+def _left(asked: Asked, journal: Journal, marks: Marks, index: CallIndex, ended: Ended | None, clock: Clock) -> Done:
     """The closing report, the evidence, the last line of the journal, and the entry of the audit's log that holds them."""
     begun = journal.begun
     if begun is None:
@@ -247,8 +266,13 @@ def _left(asked: Asked, journal: Journal, index: CallIndex, ended: Ended | None,
         problems.append(f"the hours cannot be told: {fault}")
     closing = close(
         begun, journal.rounds, at=at, ended=ended is not None, report=last.report if last is not None else None, hours=hours,
-        resumed=journal.resumed, fault=journal.check(), journal=(journal.head.n, journal.head.sha256),
+        resumed=journal.resumed, fault=journal.check() or marks.check(), journal=(journal.head.n, journal.head.sha256),
     )  # fmt: skip
+    if unmarked := marks.make(
+        "closed" if ended else "stopped", clock.now(), outcome=closing.outcome, figures=figures_digest(closing.monitoring)
+    ):
+        problems.append(unmarked)
+        closing = doubted(closing, f"{unmarked}, so that it does not hold these figures")
     files = _written(asked.directory, closing, last, problems)
     if ended is not None:
         facts = {"outcome": closing.outcome, "rounds": closing.monitoring.rounds, "report": closing.report.digest if closing.report else ""}

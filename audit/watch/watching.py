@@ -15,6 +15,7 @@ from audit.watch import switching
 from audit.watch.clock import Clock
 from audit.watch.examining import Examined
 from audit.watch.journal import Journal
+from audit.watch.marks import Marks
 from audit.watch.round import AlertLook, Census, Round, State, SwitchLook, census_of, short, stamp
 from phi_guard.errors import PhiGuardError
 from phi_guard.switch import LEAK, SwitchState
@@ -62,6 +63,7 @@ class Watching:
         alarms: judges the alerts.
         switch: says where the switch stands; never raises.
         clock: what time it is.
+        marks: the journal's places in the audit's log.
         enforce: whether a round that is NO-GO turns the switch off.
         on_round: told of each round when it is over.
         on_problem: told at once of what a round cannot say itself: that it could not be written down.
@@ -69,15 +71,15 @@ class Watching:
     """
 
     def __init__(
-        self, journal: Journal, examiner: Examines, alarms: Alarmed, switch: Callable[[], SwitchState], clock: Clock, *,
-        enforce: bool = False, on_round: Callable[[Round], None] = lambda _: None, on_problem: Callable[[str], None] = lambda _: None,
-        on_wait: Callable[[float], None] = lambda _: None,
+        self, journal: Journal, examiner: Examines, alarms: Alarmed, switch: Callable[[], SwitchState], clock: Clock,
+        marks: Marks, *, enforce: bool = False, on_round: Callable[[Round], None] = lambda _: None,
+        on_problem: Callable[[str], None] = lambda _: None, on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:  # fmt: skip
         if journal.begun is None:
             msg = "the journal was not begun"
             raise ValueError(msg)
         self._journal, self._begun, self._examiner, self._alarms = journal, journal.begun, examiner, alarms
-        self._switch, self._clock, self._enforce = switch, clock, enforce
+        self._switch, self._clock, self._marks, self._enforce = switch, clock, marks, enforce
         self._on_round, self._on_problem, self._on_wait = on_round, on_problem, on_wait
 
     @property
@@ -130,7 +132,10 @@ class Watching:
             problems=tuple(short(text) for text in dict.fromkeys((*problems, *(each for each in wrong if not why or why not in each)))),
         )  # fmt: skip
         self._journal.add(one, self._now())
+        unmarked = self._marks.after(before, one, self._now())
         self._on_round(one)
+        if unmarked:
+            self._on_problem(f"{unmarked}; this round's place in the journal is not in it, and is tried again with the next")
         if self._journal.fault:
             self._on_problem(f"the journal {self._journal.fault}; {self._journal.unwritten} lines wait, and the watch goes on in memory")
         return one, examined.assessment if examined is not None else None

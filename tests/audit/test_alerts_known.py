@@ -5,17 +5,18 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from alert_evidence import T0, minutes
 
 from audit import chain
 from audit.alerts import NotKnown
-from audit.alerts.judging import judge
+from audit.alerts.judging import judge, month_of
 from audit.alerts.known import Known, open_leaks
 from audit.alerts.reading import Reading, opened, sinks_of
 from audit.alerts.rules import load_rules
-from audit.calls.index import CallIndex
+from audit.calls.index import CallIndex, Choice
 from audit.manifest import Manifest
 from audit.source import SourceError
 from phi_guard.outbound.pagerduty import PagerDutySink
@@ -180,6 +181,41 @@ def test_it_reads_the_whole_month_at_first_and_then_what_is_new(tmp_path, monkey
     assert asked[0] == (datetime(2026, 3, 1, tzinfo=UTC), T0)
     assert asked[1] == (T0 - timedelta(hours=6), T0 + minutes(1))
     assert asked[2][0] == datetime(2026, 2, 28, 3, tzinfo=UTC)  # a clock that went back: as at first, and the week before
+
+
+def test_what_no_rule_can_ask_for_any_more_is_dropped(tmp_path, monkeypatch):
+    """Four months, read each day: the index holds two of them, and every rate of the month and of each window is as if it held all."""
+    rules, day, every = load_rules(shipped("alerts.yaml")), timedelta(days=1), []
+
+    def call(n):
+        ended = {"end_time": (T0 + n * day + minutes(5)).isoformat(), "error": "RuntimeError: session_error" if n % 3 else None}
+        run = {"id": f"{n:032x}", "name": "voice_session", "start_time": (T0 + n * day).isoformat(), "session_name": "p", **ended}
+        return run | {"id": str(UUID(run["id"])), "trace_id": str(UUID(run["id"])), "extra": {"metadata": {"env": "prod", "cost_usd": 0.5}}}
+
+    class Daily:
+        live = True
+
+        def __init__(self, window):
+            self._window = window
+
+        def manifest(self):
+            return Manifest(query={"project": "p"})
+
+        def runs(self):
+            yield from (run for run in every if self._window.since <= datetime.fromisoformat(run["start_time"]) < self._window.until)
+
+    monkeypatch.setattr("audit.alerts.reading.open_source", lambda *, window, **_more: Daily(window))
+    with opened(tmp_path, project="p", file=None, endpoint="") as index, closing(CallIndex(None)) as whole:
+        reading = Reading(index, rules, project="p", file=None, endpoint="", api_key="")
+        for n in range(120):
+            every.append(call(n))
+            whole.add(every[-1])
+            now = T0 + n * day + minutes(10)
+            reading.refresh(now)
+            for since in (month_of(now)[0], *(now - timedelta(seconds=rule.window_s) for rule in rules)):
+                assert index.rates(since, now, Choice()) == whole.rates(since, now, Choice())
+        assert whole.page(Choice()).total == 120
+        assert 31 + 6 <= index.page(Choice()).total <= 31 + 31 + 1
 
 
 def test_the_sinks_are_those_the_environment_names():

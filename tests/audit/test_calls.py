@@ -480,6 +480,51 @@ def test_what_was_deleted_at_the_source_is_forgotten(index, made):
     assert index.page(ALWAYS).total == 0
 
 
+def test_what_is_no_call_is_forgotten_too(policy, made, tmp_path):
+    """Runs of other things, which make no call, leave nothing behind once their trace is deleted; and none of another project's."""
+    path, since = tmp_path / "calls.db", made.NOW - timedelta(days=7)
+    other = [made.span("ChatOpenAI", 1, trace=n, run_type="llm") for n in (1, 2, 3)]
+    other[1]["start_time"] = None
+    theirs = made.span("ChatOpenAI", 1, trace=4, run_type="llm", session_name="clinic-prod")
+    becomes = [made.span("ChatOpenAI", 1, trace=5, run_type="llm"), made.span("user_turn", 2, trace=5)]
+    poll = {"now": made.NOW, "since": since}
+    with closing(CallIndex(path, policy=policy)) as index:
+
+        def held():
+            with closing(sqlite3.connect(path)) as db:
+                (parts,), (strays,) = (db.execute(f"SELECT count(DISTINCT trace) FROM {name}").fetchone() for name in ("parts", "strays"))
+            return parts, strays
+
+        assert index.add(other[1])  # one that no source shows by its time
+        index.refresh(Poll([other[0], other[2], theirs, becomes[0]], Window(since, made.NOW), [], "clinic-dev"), now=made.NOW)
+        index.refresh(Poll([becomes[1]], Window(since, made.NOW), [], "clinic-dev"), now=made.NOW)
+        assert held() == (5, 4)
+        assert index.page(ALWAYS).total == 1
+        index.refresh(Poll([other[2], *becomes], Window(since, made.NOW), [], "clinic-dev"), **poll)
+        assert held() == (3, 2)
+        index.refresh(Poll([], Window(since, made.NOW), [], "clinic-dev"), **poll)
+        assert held() == (1, 1)
+        index.refresh(Poll([], Window(since, made.NOW), [], "clinic-prod"), **poll)
+        assert held() == (0, 0)
+
+
+def test_what_is_over_is_dropped_and_nothing_else(index, made):
+    """A call that ended before the instant goes with all its rows; one that was still going on then stays, as does one without an end."""
+    at = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
+    before = made.call(0)
+    across = made.call(1)
+    across[0]["end_time"] = "2026-11-20T10:05:00.000000Z"
+    after = [made.span("voice_session", 0, trace=2, minute=5, end_time=None)]
+    lost = [made.span("voice_session", 0, trace=3, end_time=None)]
+    stray = made.span("ChatOpenAI", 1, trace=4, run_type="llm")
+    for run in (*before, *across, *after, *lost, stray):
+        index.add(run)
+    assert index.drop_before(at) == 3
+    assert {call.trace_id for call in index.page(ALWAYS).calls} == {made.run_id(1000), made.run_id(2000)}
+    assert everything(index) == everything(filled(None, [*across, *after]))
+    assert index.drop_before(at) == 0
+
+
 def test_another_project_s_calls_stay(index, made):
     """What is read of one project says nothing of another's."""
     since = made.NOW - timedelta(days=7)

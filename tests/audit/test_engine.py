@@ -25,6 +25,7 @@ from audit.detectors import open_detectors
 from audit.engine import AHEAD, TRIES, Answer, EngineError, in_order, wire
 from audit.engine.choice import LARGE, choose
 from audit.engine.merging import Merging
+from audit.engine.plants import Plants
 from audit.engine.processes import Processes
 from audit.engine.work import SHIPPED, pieces_of, place_of, scan_partition
 from audit.roster.build import build_roster
@@ -64,7 +65,7 @@ def serial(audit, export):
 def accounts(export, policy):
     """What workers tell of every partition."""
     setup = setup_of(policy)
-    return [scan_partition(setup, task) for task in tasks(export)]
+    return [scan_partition(setup, task) for task in tasks(export, policy)]
 
 
 def setup_of(policy, **changed):
@@ -75,11 +76,18 @@ def setup_of(policy, **changed):
     return wire.encode(wire.Setup(**of | changed))
 
 
-def tasks(folder):
+def tasks(folder, policy):
+    """The tasks as a scan with the seed of these tests makes them."""
+    plants = Plants(policy, 3)
     return [
-        wire.encode(wire.Task(str(part.path), part.sha256, part.group, part.first, part.rows))
+        wire.encode(
+            wire.Task(
+                str(part.path), part.sha256, part.group, part.first, part.rows,
+                tuple(plant.run for plant in (*plants.handful, *plants.fresh(part))),
+            )
+        )
         for part in ParquetExport(folder).partitions()
-    ]
+    ]  # fmt: skip
 
 
 class Killing(Processes):
@@ -206,7 +214,7 @@ def test_where_the_export_is_cut_changes_nothing(audit, tmp_path, made, serial, 
     setup = setup_of(policy)
     names = [part.name for part in ParquetExport(tmp_path / "e").partitions()]
     assert len(names) == len(set(names)) == {23: 92, 700: 10, 5_000: 9}[group]
-    told = [scan_partition(setup, task) for task in tasks(tmp_path / "e")]
+    told = [scan_partition(setup, task) for task in tasks(tmp_path / "e", policy)]
     _, census = audit(tmp_path / "e", engine(lambda _setup: Told(told, lambda n: n - 1)))
     assert outcome(census) == outcome(serial[1])
 
@@ -227,7 +235,7 @@ def test_a_row_that_cannot_be_read_is_told_as_one_process_tells_it(audit, tmp_pa
     table[222]["inputs"] = NAME
     pq.write_table(pa.Table.from_pylist(table), tmp_path / "e" / "a.parquet", row_group_size=70)
     whole = load_policy(shipped("clinic.yaml"), env="prod")
-    told = [scan_partition(setup_of(whole), task) for task in tasks(tmp_path / "e")]
+    told = [scan_partition(setup_of(whole), task) for task in tasks(tmp_path / "e", whole)]
     alone, census = audit(tmp_path / "e")
     assert "row 13 of row group 4 holds no JSON in inputs" in census.incomplete
     together, _ = audit(tmp_path / "e", engine(lambda _setup: Told(told, lambda n: n - 1)))
@@ -250,7 +258,7 @@ def test_a_file_that_cannot_be_read_at_all(audit, export, tmp_path, accounts):
 
 def test_a_worker_that_reads_other_files(export, accounts, policy, audit):
     """An export that changed, or is another on the worker's machine, is refused there; one that the worker has not is told."""
-    task = wire.task_of(tasks(export)[0])
+    task = wire.task_of(tasks(export, policy)[0])
     other = wire.account_of(scan_partition(setup_of(policy), wire.encode(replace_struct(task, sha256=b"x" * 32))))
     assert "is not the file that this machine reads" in other.refused
     absent = wire.account_of(scan_partition(setup_of(policy), wire.encode(replace_struct(task, path="/nowhere/a.parquet"))))
@@ -278,7 +286,7 @@ def test_a_worker_with_another_policy_or_version_refuses(tmp_path, export, audit
     other = load_policy(shipped("clinic.yaml"), env="prod")
     assert place_of(other) == f"{SHIPPED}clinic.yaml"
     pieces = tuple((name, "x" if name in {"scanner", "vocabulary"} else held) for name, held in pieces_of(other, WITHOUT))
-    account = wire.account_of(scan_partition(setup_of(other, pieces=pieces), tasks(export)[0]))
+    account = wire.account_of(scan_partition(setup_of(other, pieces=pieces), tasks(export, other)[0]))
     assert "scanner, vocabulary differ; install the same version there" in account.refused
 
 
@@ -291,9 +299,8 @@ def test_workers_look_in_the_roster(tmp_path, export, policy, made):
     plan = Plan(policy, "clinic-dev", 3, 0, key=KEY)
     alone = take(ParquetExport(export), plan, lambda: knows)
     assert sum(finding.source.endswith("roster") for finding in alone.findings) > 30
-    held = replace(
-        engine(lambda setup: Told([scan_partition(setup, task) for task in tasks(export)], lambda n: 0)), roster=path, roster_key=KEY
-    )
+    given = tasks(export, policy)
+    held = replace(engine(lambda setup: Told([scan_partition(setup, task) for task in given], lambda n: 0)), roster=path, roster_key=KEY)
     together = take(ParquetExport(export), replace(plan, engine=held), lambda: knows)
     assert outcome(together) == outcome(alone)
 

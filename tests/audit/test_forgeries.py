@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
-from kept_reports import MADE_AT, kept, reviewed
+from kept_reports import MADE_AT, judged_by, kept, reviewed
 
 from audit import consistency, exits, signing
 from audit.bars import weaker
@@ -253,7 +253,7 @@ def test_the_command_refuses_them_too(home, tmp_path, monkeypatch, forged):
     at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat(timespec="seconds")
     report = reviewed(kept(made_at=at), "Ada", "Bea")
     digest = load_policy(shipped("clinic.yaml"), env="prod").digest
-    report = replace(report, target=replace(report.target, policy_digest=digest, until=at))
+    report = judged_by(report, digest, until=at)
     if forged == "bars":
         gates = tuple(replace(row, gate=replace(row.gate, bar=9.0)) if row.gate.name == "canaries" else row for row in report.gates)
         report = replace(report, gates=gates)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from audit.baseline import Accepted
 from audit.custody import Custody, Signature
-from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Rehearsal, Spans, load_evidence
+from audit.evidence import Alerts, Canaries, Cost, EvidenceError, Lateness, Monitoring, Rehearsal, Spans, load_evidence
 from audit.findings import Finding
 from audit.manifest import CrossCheck, Manifest
 from audit.report import FORMATS, Report, ReportHoldsValue, render
@@ -70,8 +70,33 @@ def full(report: Report) -> Report:
             Lateness(15, 14),
             0,
             Canaries(20, 0),
+            project="clinic-rehearsal",
+            env="dev",
+            endpoint="127.0.0.1:1984",
+            policy_digest="a1" * 8,
+            started_at=AT,
+            interrupted=True,
+            problems=2,
         ),
-        alerts=Alerts(("overhead",), (), ("leak",)),
+        alerts=Alerts(("overhead",), (), ("leak",), AT, {"dev": "a1" * 8}, {"dev": SHA}),
+        monitoring=Monitoring(
+            AT,
+            AT,
+            48.0,
+            192,
+            900.0,
+            30,
+            0,
+            1,
+            project="clinic-dev",
+            env="dev",
+            policy_digest="a1" * 8,
+            outcome="CLEAN",
+            judged=("error_rate",),
+            rules_digest=SHA,
+            journal_n=194,
+            journal_sha256="ef" * 32,
+        ),
         custody=Custody("audit@host", "ab" * 8, 4, SHA, "/mnt/anchor"),
         signatures=(Signature("approver", "Ann Example", AT, SHA, "ab" * 64, "NO-GO stands"),),
         reproduce="phi-audit scan --project clinic-dev --seed 4023498712",
@@ -120,6 +145,15 @@ def test_every_format_is_valid_in_every_state(golden, state):
         assert "Contains no PHI" in text
     assert all(report.digest in made[fmt] for fmt in ("table", "json", "html", "md", "sarif", "junit"))
     assert report.verdict.state.replace("_", "-") in made["md"].splitlines()[0]
+
+
+@pytest.mark.parametrize("fmt", ["html", "md"])
+def test_a_reader_sees_what_evidence_is_of(golden, fmt):
+    """Where a rehearsal was held and that it did not end; whose watch it was, and that the log does not hold it."""
+    text = render(full(golden), fmt, NONE).replace("\\", "")  # Markdown's escapes
+    assert f"clinic-rehearsal (dev) at 127.0.0.1:1984, policy {'a1' * 8}, interrupted" in text
+    assert f"clinic-dev (dev), policy {'a1' * 8}" in text
+    assert "not in the audit" in text
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import datetime
 
 import pytest
 
+from audit.alerts import load_rules
+from audit.alerts.rules import Silence
+from audit.bars import weaker
+from audit.binding import CLOCKS, OLDEST, Subject, figures_digest, rules_digest
 from audit.evidence import (
     Alerts,
     Canaries,
@@ -18,9 +24,10 @@ from audit.evidence import (
     Monitoring,
     Rehearsal,
     Spans,
+    load_evidence,
     load_rehearsal,
 )
-from audit.gates import CHECKS, OPERATION, Evidence, GatesError, Judged, judge, load_gates
+from audit.gates import CHECKS, OPERATION, Evidence, GatesError, Judged, comparable, judge, load_gates
 from audit.known_answers import KnownAnswers, Recall
 from audit.manifest import CrossCheck
 from audit.population import Population
@@ -32,7 +39,10 @@ GATES = load_gates(shipped("gates.yaml"))
 SIX = load_gates(shipped("gates.yaml"), week=6)
 ANA = Reviewer("Ana", "", "", decided=12, leaks=0, unsure=0, planted=12, planted_found=12, file_sha256="")
 REVIEW = ReviewOutcome("", "", (ANA, replace(ANA, name="Ben")), 12, 12, 12, 0, 0, 1.0, 1.0, 0.88, 0.2)
-ALERTS = Alerts(fired=("error_rate", "ttft_p95", "tool_failure"), resolved=("error_rate", "ttft_p95", "tool_failure"))
+POLICY, RULES, HELD = "a1" * 8, "b2" * 32, "2026-11-19T08:00:00+00:00"
+SUBJECT = Subject("clinic-prod", "prod", POLICY, "2026-11-22T12:00:00Z")
+THREE = ("error_rate", "ttft_p95", "tool_failure")
+ALERTS = Alerts(THREE, THREE, started_at=HELD, policies={"dev": POLICY, "prod": POLICY}, rules={"dev": "c3" * 32, "prod": RULES})
 
 WHOLE = Evidence(
     population=Population(
@@ -41,14 +51,18 @@ WHOLE = Evidence(
     days=7.0,
     known_answers=KnownAnswers(1, (Recall("name", "written", 59, 59, 0.9505),), synthetic=False),
     rehearsal=Rehearsal(
-        calls=10, overhead_us=Cost(7, 60, 900, 4000), spans=Spans(100, 100, 0), loop_lateness_us=Lateness(1500, 1400), calls_crashed=0,
-        canaries=Canaries(40, 0), load=Load(10, 5.0), completeness=Completeness(2, 2, 2), ttft_error_ms=50.0,
+        calls=10, overhead_us=Cost(7, 60, 900, 4000), spans=Spans(100, 100, 0, adds_up=True), loop_lateness_us=Lateness(1500, 1400),
+        calls_crashed=0, canaries=Canaries(40, 0), load=Load(10, 5.0), completeness=Completeness(10, 10, 10), ttft_error_ms=50.0,
+        project="clinic-prod", env="prod", endpoint="127.0.0.1", policy_digest=POLICY, started_at=HELD, interrupted=False,
     ),
     examples=9, cross_check=CrossCheck("relay", 500, 500), review=REVIEW, alerts=ALERTS,
     tools={"tool.book": 12, "tool.cancel": 8, "tool.find": 1, "tool.hours": 1, "tool.move": 1, "tool.read": 1}, ttft_turns=100,
     monitoring=Monitoring(
         "2026-11-20T08:00:00Z", "2026-11-22T08:00:00Z", 48.0, 192, 1800.0, 20, no_go=0, unfinished=3, alerts={"error_rate": 0}, closed=True,
+        project="clinic-prod", env="prod", policy_digest=POLICY, outcome="CLEAN", judged=THREE, rules_digest=RULES, journal_n=195,
+        journal_sha256="d4" * 32, vouched=True,
     ),
+    subject=SUBJECT,
 )  # fmt: skip
 
 ONE_MISS = KnownAnswers(1, (Recall("name", "written", 59, 58, 0.92),), synthetic=False)
@@ -109,7 +123,10 @@ def test_full_evidence_proves_every_gate():
         ("loop_lateness_us", rehearsal(loop_lateness_us=Lateness(6500, 1400)), "failed"),
         ("loop_lateness_us", rehearsal(loop_lateness_us=None), "unproven"),
         ("span_drop", population(lost=11), "failed"),
-        ("span_drop", rehearsal(spans=Spans(1000, 900, 100)), "failed"),
+        ("span_drop", rehearsal(spans=Spans(1000, 900, 100, adds_up=True)), "failed"),
+        ("span_drop", rehearsal(spans=Spans(1000, 900, 100, adds_up=True), env="dev"), "proven"),
+        ("span_drop", rehearsal(spans=Spans(1000, 1000, 0, adds_up=False)), "unproven"),
+        ("span_drop", rehearsal(interrupted=True), "unproven"),
         ("span_drop", population(uncounted=1), "unproven"),
         ("span_drop", replace(WHOLE, population=replace(WHOLE.population, offered=0), rehearsal=None), "unproven"),
         ("agent_survives", rehearsal(calls_crashed=1), "failed"),
@@ -155,7 +172,9 @@ def test_full_evidence_proves_every_gate():
         ("load_test", load(calls=9), "unproven"),
         ("load_test", load(at_once=9), "unproven"),
         ("load_test", load(minutes=4.9), "unproven"),
-        ("load_completeness", rehearsal(completeness=Completeness(2, 2, 1, {"session_end": 1})), "failed"),
+        ("load_completeness", rehearsal(completeness=Completeness(10, 10, 9, {"session_end": 1})), "failed"),
+        ("load_completeness", rehearsal(completeness=Completeness(9, 9, 9)), "unproven"),
+        ("load_completeness", rehearsal(completeness=Completeness(9, 9, 8)), "failed"),
         ("load_completeness", rehearsal(completeness=Completeness(0, 0, 0)), "unproven"),
         ("load_completeness", rehearsal(completeness=None), "unproven"),
         ("monitored_hours", replace(WHOLE, monitoring=None), "unproven"),
@@ -175,6 +194,93 @@ def test_full_evidence_proves_every_gate():
 def test_each_gate_can_fail_or_stay_unproven(gate, evidence, state):
     """One change in the evidence changes that gate, and as it should."""
     assert states(evidence)[gate] == state
+
+
+REHEARSED = {gate.name for gate in GATES if gate.evidence == "rehearsal"}
+UNBOUND = {
+    "another environment": {"env": "dev"},
+    "another policy": {"policy_digest": "0" * 16},
+    "no environment": {"env": ""},
+    "no policy": {"policy_digest": ""},
+    "no time": {"started_at": ""},
+    "a time without a zone": {"started_at": "2026-11-19T08:00:00"},
+    "too old": {"started_at": "2026-10-23T11:59:00Z"},
+    "after the judgement": {"started_at": "2026-11-22T12:06:00Z"},
+}
+
+
+@pytest.mark.parametrize("what", sorted(UNBOUND))
+def test_a_rehearsal_of_something_else_neither_proves_nor_fails(what):
+    """Whatever it measured, every gate that stands on it waits, and says what to run."""
+    for more in ({}, {"canaries": Canaries(40, 9), "calls_crashed": 3}):
+        found = [row for row in judge(GATES, rehearsal(**UNBOUND[what], **more)) if row.gate.name in REHEARSED]
+        assert {(row.state, row.measured) for row in found} == {("unproven", None)}
+        assert all("run `phi-audit rehearse --env prod` again" in row.why for row in found)
+
+
+@pytest.mark.parametrize("change", [{"interrupted": True}, {"interrupted": None}, {"spans": Spans(100, 100, 0, adds_up=False)},
+                                    {"spans": Spans(100, 100, 0)}, {"spans": None}],
+                         ids=["interrupted", "not said", "ledger", "ledger not said", "no ledger"])  # fmt: skip
+def test_a_rehearsal_without_its_end_can_fail_and_not_prove(change):
+    """What it found stays found; what it did not find may be what it did not come to."""
+    found = {row.gate.name: row for row in judge(GATES, rehearsal(**change))}
+    assert {found[name].state for name in REHEARSED} == {"unproven"}
+    assert all("run `phi-audit rehearse` again" in found[name].why for name in REHEARSED)
+    assert states(rehearsal(**change, canaries=Canaries(40, 1)))["canaries"] == "failed"
+
+
+def test_a_rehearsal_in_another_project_counts_and_says_so():
+    """Under the same policy and environment; a rehearsal as old as may be, and one whose clock is a little ahead, count too."""
+    found = {row.gate.name: row for row in judge(GATES, rehearsal(project="clinic-fixed"))}
+    assert {found[name].state for name in REHEARSED} == {"proven"}
+    assert all("rehearsed in the project clinic-fixed, under the same policy and environment" in found[name].why for name in REHEARSED)
+    now = datetime.fromisoformat(SUBJECT.at)
+    for at in (now - OLDEST, now + CLOCKS):
+        assert states(rehearsal(started_at=at.isoformat()))["canaries"] == "proven"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"policies": {"dev": POLICY}}, "does not say with which policy"), ({"policies": {"prod": "0" * 16}}, "another policy"),
+     ({"rules": {}}, "does not say with which policy and rules"), ({"started_at": ""}, "does not say when"),
+     ({"started_at": "2026-10-01T08:00:00Z"}, "52 days old, at most 30 are allowed")],
+    ids=["environment", "policy", "rules", "time", "age"],
+)  # fmt: skip
+def test_a_rehearsal_of_alerts_that_is_of_something_else_proves_nothing(change, said):
+    for alerts in (replace(ALERTS, **change), replace(ALERTS, resolved=(), **change)):
+        (row,) = (row for row in judge(GATES, replace(WHOLE, alerts=alerts)) if row.gate.name == "alerts_fire")
+        assert (row.state, said in row.why, "run `phi-audit alerts rehearse` again" in row.why) == ("unproven", True, True), row.why
+
+
+WATCHES = {
+    "another project": ({"project": "clinic-dev"}, "another project than is judged", OPERATION),
+    "another environment": ({"env": "dev"}, "another environment", OPERATION),
+    "another policy": ({"policy_digest": "0" * 16}, "another policy", OPERATION),
+    "all of them": ({"project": "p", "env": "dev", "policy_digest": "0" * 16}, "project and environment and policy", OPERATION),
+    "not said": ({"project": ""}, "does not say what was watched", OPERATION),
+    "unproven": ({"outcome": "UNPROVEN"}, "ended UNPROVEN", OPERATION),
+    "no outcome": ({"outcome": ""}, "does not say how it ended", OPERATION),
+    "not in the log": ({"vouched": False}, "the audit's log here does not hold", OPERATION),
+    "a rule that was never judged": ({"judged": ("error_rate", "ttft_p95")}, "no round could judge: tool_failure", {"alerts_clean"}),
+    "other rules than were rehearsed": ({"rules_digest": "e5" * 32}, "other rules of the alerts were watched", {"alerts_clean"}),
+}
+
+
+@pytest.mark.parametrize("what", sorted(WATCHES))
+def test_a_watch_that_is_not_of_this_or_not_proven_proves_no_gate_of_week_six(what):
+    """The gates that stand on it wait, with words that say why and what to do."""
+    change, said, gates = WATCHES[what]
+    found = {row.gate.name: row for row in judge(SIX, monitoring(**change))}
+    assert {name for name in OPERATION if found[name].state == "unproven"} == set(gates)
+    assert all(said in found[name].why and ("run `phi-audit" in found[name].why) for name in gates), [found[n].why for n in gates]
+    assert {row.state for row in found.values() if row.gate.week < 6} == {"proven"}
+
+
+def test_what_broke_in_a_watch_of_this_stays_broken():
+    """A NO-GO is not undone by an outcome that is missing, or by a log that does not hold it; one of another project says nothing here."""
+    for change in ({"outcome": "UNPROVEN"}, {"vouched": False}):
+        assert states(monitoring(no_go=1, **change))["stable"] == "failed"
+    assert states(monitoring(no_go=1, project="clinic-dev"))["stable"] == "unproven"
 
 
 def test_no_evidence_proves_nothing():
@@ -253,6 +359,9 @@ def test_a_gates_file_of_before_is_told_what_it_lacks(tmp_path):
         (("at_most: 0\n", "at_most: zero\n"), "at_most"),
         (("    evidence: census\n    at_most: 0\n", "    evidence: census\n"), "give one of"),
         (("version: 1", "version: [1"), "not YAML"),
+        (("    at_least: 10\n    calls: 10\n", "    at_least: 10\n    calls: .nan\n"), r"gates.yaml:\d+: gates.load_test.calls: .*finite"),
+        (("    gap_minutes: 60", "    gap_minutes: .inf"), r"gates.yaml:\d+: gates.stable.gap_minutes: .*finite"),
+        (("    evidence: census\n    at_most: 0\n", "    evidence: census\n    at_most: .nan\n"), r"gates.yaml:26: .*at_most: .*finite"),
     ],
 )
 def test_a_bad_gates_file_is_refused(tmp_path, change, said):
@@ -272,7 +381,8 @@ def test_rehearsal_file(tmp_path):
     )
     rehearsal = load_rehearsal(path)
     assert rehearsal.overhead_us == Cost(7.5, 63, 800, 9)
-    assert rehearsal.spans == Spans(10, 7, 2)
+    assert rehearsal.spans == Spans(10, 7, 2, adds_up=None)
+    assert (rehearsal.env, rehearsal.policy_digest, rehearsal.started_at, rehearsal.interrupted) == ("", "", "", None)
     assert rehearsal.canaries is None
 
 
@@ -283,3 +393,40 @@ def test_a_file_that_is_no_rehearsal(tmp_path, text):
     path.write_text(text)
     with pytest.raises(EvidenceError, match=str(path)):
         load_rehearsal(path)
+
+
+def test_what_evidence_is_of_is_read(tmp_path):
+    """Whose it is, when it was held and whether it came to its end; of problems only how many, of an address only the host."""
+    rehearsed, alerts, watched = (tmp_path / f"{name}.json" for name in ("rehearsal", "alerts", "monitoring"))
+    told = {"project": "clinic-prod", "env": "prod", "policy_digest": POLICY, "started_at": HELD}
+    end = {"endpoint": "https://someone:secret@smith.example:8443/api", "interrupted": False, "problems": ["one", "two"]}
+    spans = {"offered": 3, "delivered": 3, "adds_up": True}
+    rehearsed.write_text(json.dumps({"schema": "phi-audit.rehearsal/1", "calls": 1, "spans": spans, **told, **end}))
+    by_env = {"policies": {"prod": POLICY}, "rules": {"prod": RULES}}
+    alerts.write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": [], "started_at": HELD, **by_env}))
+    figures = {name: value for name, value in asdict(WHOLE.monitoring).items() if name != "vouched"}
+    watched.write_text(json.dumps({"schema": "phi-audit.monitoring/1", **figures, "vouched": True}))
+    given = load_evidence([rehearsed, alerts, watched])
+    held = given.rehearsal
+    assert {name: getattr(held, name) for name in told} == told
+    assert (held.endpoint, held.interrupted, held.problems, held.spans.adds_up) == ("smith.example:8443", False, 2, True)
+    assert (given.alerts.started_at, given.alerts.policies, given.alerts.rules) == (HELD, {"prod": POLICY}, {"prod": RULES})
+    assert given.monitoring == replace(WHOLE.monitoring, judged=tuple(sorted(THREE)), vouched=False)  # no file vouches for itself
+    assert figures_digest(given.monitoring) == figures_digest(replace(WHOLE.monitoring, judged=tuple(sorted(THREE))))
+
+
+def test_settings_of_operation_are_held_against_those_in_force():
+    """A watch judged with a longer gap asks for less; a report of week 5 is not asked for week 6, one that judged a part of it is."""
+    loose = [replace(gate, settings={"gap_minutes": 600.0}) if gate.name == "stable" else gate for gate in SIX]
+    assert list(weaker(loose, comparable(loose, SIX))) == ["stable takes 600 as its gap_minutes, and 60 is in force"]
+    assert list(weaker(GATES, comparable(GATES, SIX))) == []
+    part = [gate for gate in SIX if gate.name != "alerts_clean"]
+    assert list(weaker(part, comparable(part, SIX))) == ["alerts_clean is not judged"]
+
+
+def test_the_digest_of_rules_is_of_what_they_judge():
+    """A silence changes nothing of it, a bar does; rules of another environment are not in it."""
+    rules = load_rules(shipped("alerts.yaml"))
+    quiet = [replace(rule, silences=(Silence("holiday", "ops"),)) for rule in reversed(rules)]
+    assert rules_digest(quiet, "prod") == rules_digest(rules, "prod") != rules_digest(rules, "dev")
+    assert rules_digest([replace(rules[0], bar=99.0), *rules[1:]], "prod") != rules_digest(rules, "prod")

@@ -15,7 +15,7 @@ import pytest
 from audit import consistency
 from audit.cli import COMMANDS
 from audit.evidence import Monitoring
-from audit.gates import judge, load_gates
+from audit.gates import ALERTS, judge, load_gates
 from audit.gonogo.asked import Asked
 from audit.gonogo.record import FILE, Record, RecordError, Step, digest, file_digest
 from audit.gonogo.telling import as_json, as_text, next_commands, outcome, weeks_json
@@ -43,7 +43,11 @@ def in_operation(monitoring):
     return rejudged(replace(report, gates=(*report.gates, *more)), monitoring=monitoring)
 
 
-WATCHED = Monitoring("2026-11-20T08:00:00Z", "2026-11-22T09:00:00Z", 49.0, 190, 950.0, 30, no_go=0, unfinished=0, closed=True)
+WATCHED = Monitoring(
+    "2026-11-20T08:00:00Z", "2026-11-22T09:00:00Z", 49.0, 190, 950.0, 30, no_go=0, unfinished=0, closed=True,
+    project="clinic-prod", env="prod", policy_digest="0" * 16, outcome="CLEAN", judged=ALERTS, rules_digest=kept_reports.RULES,
+    journal_n=192, journal_sha256="7" * 64, vouched=True,
+)  # fmt: skip
 REPORTS = {
     "waiting for people": kept_reports.kept(),
     "GO": kept_reports.reviewed(kept_reports.kept(), "Ada", "Ben"),
@@ -180,7 +184,8 @@ def test_what_is_lacking_is_asked_for():
         return " ".join(command for _, command in next_commands(REPORTS[name], replace(ASKED, **more), Path("review")))
 
     assert "--calls 10 --minutes 5" in commands("no rehearsal")
-    assert "--known-answers 59" in commands("known answers not run")
+    assert "--known-answers 59" in commands("known answers not run", known_answers=5)
+    assert "--known-answers 118" in commands("known answers not run", known_answers=59)
     assert "--evidence watch/monitoring.json" in commands("not watched", week=6)
     assert "phi-audit serve --path review/traces.sqlite3" in commands("waiting for people")
     assert "phi-audit serve" not in commands("waiting for people", local=False)

@@ -66,6 +66,16 @@ def test_every_gate_that_is_not_proven_has_a_step(name):
     assert len(own) == ("alerts_fire" in left)  # no scan can set them off: a step of its own
 
 
+@pytest.mark.parametrize(("env", "told"), [("prod", " --env prod "), ("dev", " --env dev "), ("", "")])
+def test_what_is_to_be_rehearsed_is_of_the_environment_that_is_judged(env, told):
+    """One of another environment would prove nothing."""
+    report = REPORTS["nothing"]
+    (command,) = (step.command for step in steps(replace(report, target=replace(report.target, env=env))) if "rehearse " in step.command
+                  and "alerts" not in step.command)  # fmt: skip
+    assert told in command
+    assert ("--env" in command) == bool(told)
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_command_is_one_that_the_command_line_takes(name, tmp_path, monkeypatch):
     """Parsed by the real commands, with the words in capitals filled in: no unknown option, no missing argument."""

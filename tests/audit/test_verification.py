@@ -14,7 +14,9 @@ from kept_reports import finding, kept, later, reviewed
 
 from audit import chain, consistency, signing, verification
 from audit.assessment import assess
+from audit.binding import figures_digest
 from audit.census import Plan
+from audit.evidence import Monitoring
 from audit.gates import load_gates
 from audit.report import json as as_json
 from audit.report import render, wire
@@ -385,6 +387,29 @@ def test_a_log_that_the_report_does_not_name_is_found(tmp_path, home, logged):
     chain.append(tmp_path / "log", "report", {"report": other_log.digest}, now=NOW)
     _, faults = between(tmp_path, home, other_log)
     assert faults == ("r.json: custody.log_sha256: the log has no such entry",)
+
+
+def test_a_watch_that_the_log_does_not_hold_is_found(tmp_path, home):
+    """A report says that the log holds its watch; here it holds it with other figures, and with just these once they are written."""
+    seen = Monitoring(
+        "2026-11-18T08:00:00Z", "2026-11-20T08:00:00Z", 48.0, 192, 900.0, 30, 0, 0, project="clinic-prod", journal_n=192,
+        journal_sha256="7" * 64, vouched=True,
+    )  # fmt: skip
+    place = {"watch": "8" * 64, "journal_n": 192, "journal_sha256": "7" * 64, "why": "closed"}
+    chain.append(tmp_path / "log", "watch", {**place, "figures": figures_digest(replace(seen, no_go=1))}, now=NOW)
+
+    def faults(monitoring):
+        at = chain.head(tmp_path / "log")
+        report = replace(kept(), monitoring=monitoring)
+        report = replace(report, custody=replace(report.custody, log_n=at.n, log_sha256=at.sha256))
+        chain.append(tmp_path / "log", "report", {"report": report.digest}, now=NOW)
+        found = check(write(tmp_path / "r.json", report), home)
+        return verification.verify_log(tmp_path / "log", None, [("r.json", found)])[1]
+
+    assert faults(seen) == ("r.json: monitoring.vouched: the log does not hold the journal of this watch with these figures",)
+    assert faults(replace(seen, vouched=False)) == ()  # it says so itself
+    chain.append(tmp_path / "log", "watch", {**place, "figures": figures_digest(seen)}, now=NOW)
+    assert faults(seen) == ()
 
 
 def test_an_entry_before_the_report_does_not_count(tmp_path, home, logged):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import resource
 import urllib.request
@@ -15,15 +16,20 @@ import pytest
 from audit import chain, exits
 from audit.alerts import AlertState, Track, load_rules, write_state
 from audit.alerts.watch import WatchBusy, alone
+from audit.assessment import Beside, assess
 from audit.bench.recorded import invent
+from audit.census import Plan
 from audit.evidence import load_evidence
-from audit.gates import load_gates
+from audit.gates import OPERATION, load_gates
 from audit.manifest import Manifest
 from audit.method import describe
-from audit.source import Portion
+from audit.source import Portion, Window
 from audit.source.langsmith import LangSmithProject
-from audit.watch import Journal, document
+from audit.vouching import places, vouched
+from audit.watch import Journal, JournalUnusable, document
+from audit.watch.journal_file import encode_head
 from audit.watch.opening import Asked, WatchRefused, default_directory, hold
+from phi_guard.disclosure_chain import mark
 from phi_guard.policy import load_policy, shipped
 from phi_guard.switch import FileSwitch
 from tracing.local.trace_store import Faults, LocalServer
@@ -181,9 +187,31 @@ def test_a_quiet_time_is_clean(place, home):
     logged = [entry for entry in chain.entries(home / "audit") if entry.event == "report"]
     assert [(entry.facts["report"], entry.facts["journal_n"]) for entry in logged] == [(report["digest"], 6)]
     assert Journal(home / "w").closed
+    assert (seen.project, seen.env, seen.policy_digest, seen.outcome) == (PROJECT, ENV, place.asked.policy.digest, "CLEAN")
+    assert {"error_rate", "ttft_p95", "tool_failure", "leak"} <= set(seen.judged)
+    assert "stale" not in seen.judged
+    assert scanned_with(place, seen) == dict.fromkeys(OPERATION, "proven")
+    assert scanned_with(place, replace(seen, hours=3.0)) == dict.fromkeys(OPERATION, "unproven")  # figures that the log does not hold
+    assert scanned_with(place, seen, project="clinic-other") == dict.fromkeys(OPERATION, "unproven")
+    assert not vouched(replace(seen, journal_n=4), home / "audit", None).vouched
+    log = home / "audit" / "audit-log.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"why":"begun"', b'"why":"other"'))
+    assert not vouched(seen, home / "audit", None).vouched  # a log that does not hold vouches for nothing
     assert {path.name for path in done.files} == {
         "report.json", "report.html", "report.md", "watch.json", "watch.md", "monitoring.json"
     }  # fmt: skip
+
+
+def scanned_with(place, seen, project=PROJECT):
+    """The states of the gates of week 6 in a scan of the project that is given the watch's evidence; two hours are enough here."""
+    now = place.clock.now()
+    operation = [gate for gate in load_gates(shipped("gates.yaml"), week=6) if gate.name in OPERATION]
+    judged_by = tuple(replace(gate, bar=2.0) if gate.name == "monitored_hours" else gate for gate in operation)
+    window = Window(now - 3 * HOUR, now)
+    plan = Plan(place.asked.policy, project, 1, 0, since=window.since, until=window.until)
+    done = assess(place.open_source(window, now), plan, judged_by, place.load, now=now, beside=Beside(monitoring=seen))
+    assert done.report.monitoring.project == PROJECT
+    return {row.gate.name: row.state for row in done.report.gates}
 
 
 def leak(runs):
@@ -203,7 +231,7 @@ def test_a_leak_turns_the_switch_off_at_once_and_once(place, home, no_answers):
     assert "leak" in closing.monitoring.alerts
     assert closing.monitoring.no_go == 3
     assert closing.monitoring.switch_off_s > 0
-    events = [(entry.event, entry.facts.get("verdict", "")) for entry in chain.entries(home / "audit")]
+    events = [(entry.event, entry.facts.get("verdict", "")) for entry in chain.entries(home / "audit") if entry.event != "watch"]
     assert events == [("begin", ""), ("report", "NO_GO"), ("enforced", ""), ("report", "NO_GO")]
     assert SECRET.encode() not in files_of(home / "w")
 
@@ -291,6 +319,104 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_goes_on(place, home, no
     assert (done.closing.outcome, len(done.closing.resumed)) == ("CLEAN", 1)
     assert done.closing.monitoring.started_at == place.rounds[0].at
     assert done.closing.monitoring.hours >= 2.0
+
+
+def forge(directory, keep):
+    """Cut the journal and make its head fit, as somebody would who may write to its directory; the name of what was cut."""
+    path = directory / "watch.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:keep]))
+    (directory / "watch.head").write_bytes(encode_head(mark(keep - 1, lines[keep - 1].rstrip(b"\n"))))
+    assert Journal(directory).head.n == keep - 1  # by itself it holds
+    return [json.loads(line).get("round", {}).get("state", "") for line in lines[keep:]]
+
+
+def test_a_tail_cut_between_stop_and_resume_is_refused(place, home, no_answers):
+    """A NO-GO round is cut off and the head made to fit; the audit's log has seen it: 4, what to do, and nothing is written."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    place.call()
+    place.clock.at(20 * MINUTE, lambda: place.call(change=leak))
+    place.clock.at(40 * MINUTE, stop)
+    place.hold(hours=2.0, every_s=1800.0)
+    assert [entry.facts["why"] for entry in places(home / "audit")] == ["begun", "no_go", "stopped"]
+    assert forge(home / "w", 2) == ["NO_GO", ""]
+    before = files_of(home / "w")
+    with pytest.raises(JournalUnusable, match=r"its end was cut off; keep it, and begin another watch with -d") as refused:
+        place.hold(hours=2.0, every_s=1800.0, resume=True)
+    assert refused.value.exit_code == exits.BROKEN_EVIDENCE
+    assert files_of(home / "w") == before
+
+
+def test_a_journal_that_the_log_does_not_know_is_refused(place, home, no_answers):
+    """Taken up again under another directory of the audit, whose log has not seen it begin."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    place.call()
+    place.clock.at(20 * MINUTE, stop)
+    place.hold(hours=1.0, every_s=1800.0)
+    (home / "other").mkdir(mode=0o700)
+    chain.append(home / "other", "key_made", {}, now=place.clock.now())
+    with pytest.raises(JournalUnusable, match="knows nothing of this journal; go on with the PHI_AUDIT_DIR"):
+        place.hold(hours=1.0, every_s=1800.0, audit=home / "other")
+
+
+def test_a_journal_exchanged_while_it_goes_on_ends_unproven(place, home, no_answers, monkeypatch):
+    """The journal in memory is taken in by the exchange too, so that only the log can tell; nothing clean comes of it."""
+    place.call()
+    monkeypatch.setattr(Journal, "check", lambda _: "")
+    place.clock.at(80 * MINUTE, lambda: forge(home / "w", 2))
+    closing = place.hold(hours=1.5, every_s=1800.0).closing
+    assert (closing.outcome, closing.monitoring.outcome) == ("UNPROVEN", "UNPROVEN")
+    assert "the audit's log has seen" in closing.reasons[-1]
+
+
+def test_the_log_is_told_every_hour_and_at_the_end(place, home, no_answers):
+    """Rounds in which nothing is wrong are marked once an hour, so that no more than that can be cut off."""
+    place.call()
+    place.hold(hours=2.0, every_s=1200.0)
+    marked = [(entry.facts["why"], entry.facts["journal_n"]) for entry in places(home / "audit")]
+    assert marked == [("begun", 0), ("hour", 4), ("hour", 7), ("closed", 7)]
+
+
+def test_figures_that_the_log_does_not_take_are_not_proven(place, home, no_answers, monkeypatch):
+    """Another process holds the log from the first hour on: that is told, and the watch ends UNPROVEN, as its evidence does."""
+    told, held = [], []
+    monkeypatch.setattr("audit.chain.writing.WAIT_S", 0.1)
+    place.call()
+    place.clock.at(50 * MINUTE, lambda: held.append(locked(home / "audit" / "audit-log.jsonl")))
+    asked = replace(place.asked, hours=1.0, every_s=1200.0)
+    try:
+        done = hold(asked, place.clock, on_round=place.rounds.append, on_problem=told.append)
+    finally:
+        held[0].close()
+    assert any("another process has held it" in text and "tried again" in text for text in told), told
+    assert done.closing.outcome == "UNPROVEN"
+    assert "so that it does not hold these figures" in done.closing.reasons[-1]
+    seen = load_evidence([home / "w" / "monitoring.json"]).monitoring
+    assert (seen.outcome, vouched(seen, home / "audit", None).vouched) == ("UNPROVEN", False)
+
+
+def locked(path):
+    """The file, under a lock, as who writes to it has it."""
+    file = path.open("rb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def test_a_watch_is_not_gone_on_with_by_other_rules(place, no_answers):
+    def stop():
+        raise KeyboardInterrupt
+
+    place.call()
+    place.clock.at(20 * MINUTE, stop)
+    place.hold(hours=1.0, every_s=1800.0)
+    with pytest.raises(WatchRefused, match="begun with another rules"):
+        place.hold(hours=1.0, every_s=1800.0, rules=place.asked.rules[1:])
 
 
 def test_a_full_disk_is_told_and_the_watch_goes_on(place, home, no_answers):

@@ -321,7 +321,7 @@ def test_an_opened_field_is_no_go_and_rolls_back(clinic):
     )  # fmt: skip
     states = {gate["name"]: gate["state"] for week in told["weeks"] for gate in week["gates"]}
     assert (states["phi_findings"], states["canaries"], states["twenty_clean_spans"]) == ("failed", "failed", "failed")
-    assert states["alerts_fire"] == "proven"  # given, so not rehearsed
+    assert states["alerts_fire"] == "unproven"  # given, so not rehearsed, and of another policy
     assert "alerts" not in {step["name"] for step in told["steps"]}
     assert "off and held" in told["switch"]
     state = json.loads(clinic.audit("switch", "status", "--format", "json")[0])

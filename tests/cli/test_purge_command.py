@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -98,6 +99,8 @@ def test_with_yes_they_are_gone_and_receipts_say_so(server, report, at_home):
     assert any("weekend" in note for note in held["notes"])
     entries = [entry.event for entry in chain.entries(at_home / "audit")]
     assert entries[-2:] == ["purge_asked", "purge_done"]
+    sha256 = hashlib.sha256(out.read_bytes()).hexdigest()
+    assert list(chain.entries(at_home / "audit"))[-1].facts["receipts"] == sha256
     assert call(server, report, "--yes", "-o", out).exit_code == 2  # receipts are not written over
 
 
@@ -113,10 +116,13 @@ def test_a_scan_believes_receipts_that_the_log_knows(server, report, at_home):
     asked = ["scan", "--project", "clinic-dev", "--endpoint", server.url, "--receipts", str(out), "--known-answers", "0"]
     done = CliRunner().invoke(main, asked)
     assert (done.exit_code, "another project" in done.stderr) == (2, True)
-    out.write_text(out.read_text().replace(TRACES[0], TRACES[4]))
-    asked[2] = "clinic-prod"
-    done = CliRunner().invoke(main, asked)
-    assert (done.exit_code, "log knows no purge" in done.stderr) == (2, True)
+    asked[2], whole = "clinic-prod", out.read_text()
+    count, note = '"gone": 2', json.loads(whole)["notes"][0]
+    for edited in (whole.replace(TRACES[0], TRACES[4]), whole.replace(count, '"gone": 9'), whole.replace(note, "x"), whole + "\n"):
+        assert edited != whole
+        out.write_text(edited)
+        done = CliRunner().invoke(main, asked)
+        assert (done.exit_code, "log knows no purge" in done.stderr) == (2, True)
     line = {"n": 99, "at": "", "event": "purge_done", "prev": "", "receipts": digest(read(out))}
     with (at_home / "audit" / chain.LOG).open("a") as log:
         log.write(json.dumps(line) + "\n")

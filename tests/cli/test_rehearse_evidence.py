@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from cli.test_rehearse_command import phi_audit
@@ -25,8 +26,10 @@ from audit.rehearsal.alerts import opened
 from audit.rehearsal.completeness import REASONS, hold_against, lacking
 from audit.rehearsal.conversation import invent_calls, invent_load
 from audit.rehearsal.expectation import expect
+from audit.rehearsal.look_back import _settled, look_back
 from audit.rehearsal.measured import AlertsOutcome, Arrival, Evidence, Spans, spread
 from audit.rehearsal.memory import KEPT, Beat, MemorySeries, _Series, resident
+from audit.rehearsal.play import Played, PlayedCall
 from audit.rehearsal.read_back import compare, ended, read_back
 from audit.rehearsal.rehearsal import CONTROL_S, _beginning
 from audit.rehearsal.rooms import RoomMedia, SideMedia
@@ -81,9 +84,32 @@ def test_a_real_rehearsal_comes_back_whole(held):
     raw = json.loads((place / "r.json").read_text())
     assert raw["arrival"] == {"expected": len(store.runs()), "found": len(store.runs()), "missing": 0, "why": ""}
     errors = raw["ttft_errors"]
-    assert errors["n"] == len(raw["ttft_ms"]) == 5
+    assert (errors["n"], raw["ttft_unpaired"]) == (len(raw["ttft_ms"]), 0) == (5, 0)
     assert 0 <= errors["p50"] <= errors["p99"] <= errors["max"] == raw["ttft_error_ms"]
     assert not raw["interrupted"]
+
+
+def test_a_call_without_a_trace_counts_as_one_whose_trace_is_lacking(held):
+    """One of three calls had no tracer: the other two do not make three, and what it said stays among what was planted."""
+    _, place, store, began = held
+    traces, calls = json.loads((place / "r.json").read_text())["trace_ids"], invent_calls(3, 1)
+    at = SimpleNamespace(
+        settings=read_settings(runtime=place / "read", state=place / "account", endpoint=store.url, project=PROJECT, environ={}),
+        relay=SimpleNamespace(ask=lambda: SimpleNamespace(ledger=SimpleNamespace(pending=0, delivered=1), state="idle")),
+        recorder=SimpleNamespace(drain=lambda seconds: None, tally=lambda: Tally(9, 9, 0, {})),
+    )
+
+    def found(traces):
+        played = Played(
+            tuple(PlayedCall(trace, "", 0, (), 0, (), None) for trace in traces), Cost(0.0, 0.0, 0.0, 0), Cost(0.0, 0.0, 0.0, 0)
+        )
+        return look_back(calls, played, at.settings, at.relay, at.recorder, deliver_s=0.1, api_key="k", since=began, say=lambda line: None)
+
+    whole, lacking_one, none = found(traces), found([traces[0], "", traces[2]]), found(["", "", ""])
+    assert (whole.completeness.expected, whole.completeness.complete) == (3, 3)
+    assert lacking_one.completeness == Completeness(3, 2, 2, {"trace": 1})
+    assert lacking_one.canaries.planted == whole.canaries.planted > 0
+    assert (none.completeness, none.canaries) == (Completeness(3, 0, 0, {"trace": 3}), None)
 
 
 def test_a_run_that_is_gone_makes_its_trace_incomplete(held):
@@ -177,6 +203,19 @@ def test_a_tool_that_is_not_there_or_another_one(tmp_path):
     call = plan({"calls": [{"turns": [{"tools": [{"name": "cancel_appointment"}]}]}]})[0]
     assert lacking(spans(*without("tool.cancel_appointment")), expect(call)) == {"tool"}
     assert lacking(spans(*without("tool.cancel_appointment"), "tool.book_appointment"), expect(call)) == {"tool", "tool_too_many"}
+
+
+def test_a_relay_that_is_slow_to_answer_is_asked_again_and_a_dead_one_is_not():
+    """Its first answer did not come in time; a process that has ended will give none, and is not waited for."""
+    settled = SimpleNamespace(ledger=SimpleNamespace(pending=0), state="idle")
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        answers = [None, None, settled]
+        assert _settled(SimpleNamespace(process=process, ask=lambda: answers.pop(0)), 30.0) is settled
+        process.kill()
+        process.wait()
+        answers, began = [None, settled], time.monotonic()
+        assert _settled(SimpleNamespace(process=process, ask=lambda: answers.pop(0)), 30.0) is None
+    assert time.monotonic() - began < 20
 
 
 def test_memory_is_that_of_the_process():

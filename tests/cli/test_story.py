@@ -27,7 +27,7 @@ from stores import NAME, PHONE, PLANTS, invent, write_jsonl
 from audit.review.content import pack, unpack
 from audit.source import Window
 from audit.source.langsmith import LangSmithProject
-from phi_guard.policy import shipped
+from phi_guard.policy import load_policy, shipped
 
 PROJECT = "clinic-story"
 CALLS = 10
@@ -104,7 +104,9 @@ def clinic(tmp_path_factory):
         late = {"p50": 90.0, "p99": 300.0, "max": 900.0, "n": 1000, "untraced_p99": 280.0}
         more = {"load": {"at_once": 10, "minutes": 5.0}, "ttft_error_ms": 10.0}  # so long a story nobody waits for
         (home / "rehearsal.json").write_text(json.dumps(evidence | {"overhead_us": cost, "loop_lateness_us": late} | more))
-        (home / "alerts.json").write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": ALERTS}))
+        policy = load_policy(shipped("clinic.yaml"), env="dev").digest
+        held = {"started_at": evidence["started_at"], "policies": {"dev": policy}, "rules": {"dev": "0" * 64}}
+        (home / "alerts.json").write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": ALERTS, **held}))
         gates = shipped("gates.yaml").read_text()
         assert gates.count("at_least: 0.95") == 1
         (home / "gates.yaml").write_text(gates.replace("at_least: 0.95", "at_least: 0.3"))

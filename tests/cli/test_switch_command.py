@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
-from kept_reports import finding, kept, reviewed
+from kept_reports import finding, judged_by, kept, reviewed
 from shipping import cleared_call, fill, open_gate, states
 
 from audit import chain, signing
@@ -49,7 +49,7 @@ def signed(run, tmp_path, in_force):
     def write(*, findings=(), after=timedelta(minutes=1), policy=in_force, role="approver", sign=True):
         at = (datetime.now(UTC) + after).isoformat(timespec="seconds").replace("+00:00", "Z")
         report = reviewed(kept(findings=findings, made_at=at), "Ada", "Bea")
-        report = replace(report, target=replace(report.target, policy_digest=policy, until=at))
+        report = judged_by(report, policy, until=at)
         if sign:
             key = signing.load_key(home, "cleo")
             report = replace(report, signatures=(signing.sign(report.digest, role, "Cleo", at, key),))

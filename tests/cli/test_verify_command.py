@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from kept_reports import kept, later
+from kept_reports import judged_by, kept, later
 
 from audit import chain, signing
 from audit.cli.verify import verify
@@ -29,11 +29,7 @@ def place(tmp_path, monkeypatch):
     at = chain.append(home, "switch_on", {}, now=later(0), anchor=anchor)
     report = replace(kept(), selection=None)
     digest = load_policy(shipped("clinic.yaml"), env="prod").digest
-    report = replace(
-        report,
-        custody=replace(report.custody, log_n=at.n, log_sha256=at.sha256),
-        target=replace(report.target, policy_digest=digest),
-    )
+    report = replace(judged_by(report, digest), custody=replace(report.custody, log_n=at.n, log_sha256=at.sha256))
     key = signing.load_key(home, "cleo")
     report = replace(report, signatures=(signing.sign(report.digest, "approver", "Cleo", "2026-11-20T13:00:00+00:00", key),))
     chain.append(home, "report", {"report": report.digest}, now=later(1), anchor=anchor)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+import tracing
 from audit.rehearsal import play
 from audit.rehearsal.conversation import invent_load
 from audit.rehearsal.expectation import expect
@@ -93,6 +94,7 @@ def test_a_scene_is_played_to_its_end_and_recorded_whole(played, name):
     assert sum(tool.handoff for tool in tools) == wanted.hand_offs
     assert sum(isinstance(record, UserTurn) for record in records) == wanted.user_turns
     assert sum(isinstance(record, AgentTurn) for record in records) >= wanted.agent_turns_at_least
+    assert (went.ttft_unpaired, len(went.ttft_errors_ms)) == (0, len(went.ttft_ms))
     (ended,) = [record for record in records if isinstance(record, CallEnded)]
     assert (ended.handoffs, ended.interruptions <= wanted.barge_ins) == (wanted.hand_offs, True)
 
@@ -153,3 +155,27 @@ def test_calls_that_are_ended_early_tell_what_there_was():
     assert played.interrupted
     assert [(call.cut, call.crashed, call.unanswered) for call in played.calls] == [(True, "", 0)] * 2
     assert (progress.under_way, progress.ended, progress.most) == (0, 2, 2)
+
+
+ANSWERED_TWICE = {"calls": [{"turns": [{"user": {"speech_ms": 300}, "agent": {"speech_ms": 100}}] * 2}]}
+
+
+def test_a_call_that_the_tracer_did_not_attach_to_has_no_trace_and_no_ttft(monkeypatch):
+    """It is played all the same; both its answers are told as not compared, since the stand-in has a time for each."""
+    monkeypatch.setenv("PHI_GUARD_TELEMETRY", "off")
+    (went,) = asyncio.run(play.play_calls(plan(ANSWERED_TWICE), Kept(), at_once=1)).calls
+    assert (went.trace_id, went.crashed, went.turns, went.unanswered) == ("", "", 2, 0)
+    assert (went.ttft_ms, went.ttft_error_ms, went.ttft_unpaired) == ((), None, 2)
+
+
+def test_a_trace_that_was_begun_is_known_by_its_id_though_the_tracer_did_not_attach(monkeypatch):
+    """Half a trace is there to be read back, and to be found wanting."""
+
+    def fails(self, session):
+        raise RuntimeError
+
+    monkeypatch.setattr(tracing.Call, "listen", fails)
+    kept = Kept()
+    (went,) = asyncio.run(play.play_calls(plan(ANSWERED_TWICE), kept, at_once=1)).calls
+    assert (went.crashed, went.ttft_ms) == ("", ())
+    assert list(kept.of) == [went.trace_id]

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -232,7 +233,7 @@ def run(arguments: argparse.Namespace) -> None:
     cluster: list[subprocess.Popen[bytes]] = []
     engine = arguments.engine
     if engine == "dask":
-        engine, cluster = begin_cluster(arguments.port)
+        engine, cluster = begin_cluster()
     try:
         watched = cluster[1:]
         watch = Watch(
@@ -274,11 +275,15 @@ def run(arguments: argparse.Namespace) -> None:
             process.wait(30)
 
 
-def begin_cluster(port: int) -> tuple[str, list[subprocess.Popen[bytes]]]:
+def begin_cluster() -> tuple[str, list[subprocess.Popen[bytes]]]:
     """A scheduler and two workers of one thread each, on this machine; a nanny replaces a worker that is killed."""
+    with socket.socket() as free:  # nobody else's workers come to a port that nobody else knows
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     python = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     spec = [sys.executable, "-m", "distributed.cli.dask_worker"]
-    env = os.environ | {"DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False", "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False"}
+    settings = ("MEMORY__SPILL", "MEMORY__TARGET", "PROFILE__ENABLED")
+    env = os.environ | {f"DASK_DISTRIBUTED__WORKER__{name}": "False" for name in settings}
     at = f"tcp://127.0.0.1:{port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     cluster = [subprocess.Popen([*python, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], env=env, **quiet)]
@@ -362,7 +367,6 @@ def main() -> None:
     running.add_argument("--kill", action="store_true")
     running.add_argument("--known-answers", type=int, default=0)
     running.add_argument("--every", type=float, default=30.0)
-    running.add_argument("--port", type=int, default=18_787)
     running.add_argument("-o", "--output")
     running.set_defaults(do=run)
     costing = commands.add_parser("costs")

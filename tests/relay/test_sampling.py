@@ -24,6 +24,7 @@ from tracing.record import Ack, AgentTurn, Batch, CallClosed, CallEnded, Consent
 from tracing.recorder import Recorder
 from tracing.relay.clock import Hands
 from tracing.relay.database import put_aside
+from tracing.relay.draws import HELD
 from tracing.relay.intake import Intake
 from tracing.relay.ledger import read_ledger
 from tracing.relay.outbox import DELIVERED, DROPPED, Limits, Outbox
@@ -298,6 +299,43 @@ def test_few_calls_a_day_are_all_sent(tmp_path, gate):
     later = call_records(tools=0)
     assert bench.take(later)
     assert bench.deliver() == len(later)
+    bench.outbox.close()
+
+
+def test_a_day_is_the_clocks_hour_and_the_23_before_it(bench, monkeypatch):
+    """A call of ten past ten counts until ten the next day, as one of ten to eleven does: 23 to 24 hours, and not longer."""
+    now = datetime(2026, 11, 20, 10, 10, tzinfo=UTC)
+
+    def at(moment):
+        monkeypatch.setattr("tracing.relay.draws.time.time", moment.timestamp)
+        return bench.outbox.calls_begun()
+
+    for minutes in (0, 40):
+        at(now + timedelta(minutes=minutes))
+        with bench.outbox.writing():
+            bench.outbox.begin_draw(f"call-{minutes}", HELD)
+    assert at(now + timedelta(hours=23, minutes=49, seconds=59)) == 2
+    assert at(now + timedelta(hours=23, minutes=50)) == 0
+
+
+def test_what_waits_is_cleared_and_the_end_of_a_call_that_is_not_drawn_is_not(tmp_path, gate):
+    """Nothing lies in the outbox that was not through the gate; and the gate has no work with what goes nowhere."""
+    seen = []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(gate, name)
+
+        def clear(self, payload):
+            seen.append(payload.name)
+            return gate.clear(payload)
+
+    bench, records = Bench(tmp_path, Watched()), call_records()
+    assert bench.take(records[:-1], offered=len(records))
+    assert len(seen) == len(records) - 1
+    assert bench.take(records[-1:], offered=len(records))
+    assert bench.ledger().sampled == len(records)
+    assert len(seen) == len(records) - 1
     bench.outbox.close()
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from audit import evidence_file
 from audit.alerts import load_rules
+from audit.binding import Subject, foreign_alerts, rules_digest
 from audit.rehearsal import alerts, alerts_stage
 from audit.rehearsal.alerts import evidence_of, opened, rehearse_alerts, render
 from phi_guard.facts import ALERTS
-from phi_guard.policy import shipped
+from phi_guard.policy import load_policy, shipped
 
 RULES = {
     rule.name: replace(rule, quota=40) if rule.quota else rule  # 5,000 traces say nothing that 40 do not
@@ -73,6 +75,11 @@ def test_the_evidence_is_read_as_evidence(rehearsal, tmp_path):
     assert {"error_rate", "ttft_p95", "tool_failure"} <= set(read.fired)
     assert set(read.fired) == set(read.resolved) == set(RULES)
     assert evidence_file.read_any(path) == read
+    assert read.policies == {env: load_policy(shipped("clinic.yaml"), env=env).digest for env in ("dev", "prod")}
+    assert read.rules == {env: rules_digest(RULES.values(), env) for env in ("dev", "prod")}
+    subject = Subject("any", "prod", read.policies["prod"], datetime.now(UTC).isoformat())
+    assert foreign_alerts(read, subject) == ()
+    assert foreign_alerts(read, replace(subject, at=(datetime.now(UTC) + timedelta(days=31)).isoformat())) != ()
 
 
 def test_the_table_shows_each_message(rehearsal):

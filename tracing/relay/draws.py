@@ -79,7 +79,10 @@ class Draws(Quarantine):
         self._note_kept(self._db.execute("UPDATE draws SET state = ? WHERE state = ? AND age_s < ?", (SENT, HELD, oldest_s)).rowcount)
 
     def calls_begun(self, hours: int = 24) -> int:
-        """Calls that sampling saw begin in the last so many hours, this one's part included."""
+        """Calls that sampling saw begin in the clock's hour that has begun (UTC) and in those before it, so many in all.
+
+        So 24 are the last 23 hours and what has gone of this one: fewer calls than a whole day's, and thus rather too many that are sent.
+        """
         now = time.time()
         row = self._db.execute(
             "SELECT coalesce(sum(begun), 0) FROM draw_hours WHERE hour > ? AND hour <= ?", (_hour(now - hours * 3600), _hour(now))

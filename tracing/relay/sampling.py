@@ -1,7 +1,8 @@
 """Sampling: which calls are sent, decided for the whole call when it ends, so that a trace is there or is not, and never in part.
 
 A call with something to remark is always sent. Of the rest a share is, chosen by a digest of the trace's id: every relay, and the same one
-after a restart, chooses alike. Until a call is decided its operations wait in the outbox; what is remarked first sends them at once.
+after a restart, chooses alike. Until a call is decided its operations wait in the outbox, cleared; what is remarked first sends them at
+once. What comes of a call that was not drawn, from its end on, is counted and not cleared.
 """
 
 from __future__ import annotations

@@ -41,8 +41,12 @@ _FAMILY: Final = {
     "fr": ("eau", "ière", "çon", "ault", "âtre", "euil"),
     "de": ("mann", "bühler", "gruber", "häuser", "ßling", "öder"),
 }
-_BEFORE: Final = {"en": ("O'", "Mac", "", "", ""), "fr": ("de la ", "du ", "de ", "d'", ""), "de": ("zu ", "zu ", "", "", "")}
-"""Of a family name. A particle of three letters, such as von, is left out: it would be looked for, and found, as a part of the name."""
+_BEFORE: Final = {
+    "en": ("O'", "Mac", "", "", ""),
+    "fr": ("de la ", "du ", "Le ", "d'", ""),
+    "de": ("von ", "von der ", "zu ", "", ""),
+}
+"""Of a family name."""
 _FICTION_FR: Final = ("1 99 00", "2 61 91", "3 53 01", "4 65 71", "5 36 49", "6 39 98")
 _FICTION_DE: Final = ("30 23125", "69 90009", "40 66969", "221 4710", "89 99998")
 _DOUBLE: Final = 0.25

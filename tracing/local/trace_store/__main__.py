@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 
 from tracing.local.trace_store.faults import Faults
 from tracing.local.trace_store.retention import KEEPS
@@ -23,7 +27,10 @@ def main() -> int:
     parser.add_argument("--keep", choices=list(KEEPS), default="all", help="delete whole traces that are older (default: %(default)s)")
     parser.add_argument("--keep-raw", action="store_true", help="keep every request as it arrived")
     parser.add_argument("--faults", action="store_true", help="let POST /_control ask for faults")
+    parser.add_argument("--with-stdin", action="store_true", help="stop when stdin ends, as it does when whoever holds its other end does")
     asked = parser.parse_args()
+    if asked.with_stdin:
+        threading.Thread(target=_stop_with_stdin, name="stdin", daemon=True).start()
     try:
         faults = Faults() if asked.faults else None
         serve(asked.host, asked.port, asked.path, on_ready=_say, keep_raw=asked.keep_raw, faults=faults, keep_days=KEEPS[asked.keep])
@@ -33,6 +40,13 @@ def main() -> int:
         sys.stderr.write(f"trace store: {fault}\n")
         return 2
     return 0
+
+
+def _stop_with_stdin() -> None:
+    with suppress(OSError):
+        while os.read(0, 512):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _say(url: str) -> None:
