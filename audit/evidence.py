@@ -147,6 +147,7 @@ class Rehearsal:
         load: how much went on at once.
         completeness: the traces as they arrived.
         ttft_error_ms: the largest difference between a recorded TTFT-A and the stand-in's own clock.
+        ttft_unpaired: answers of which only one of the two was known; None where the file does not say.
         memory: of ``agent`` and ``relay``.
         scenes: how often each kind of conversation was played.
         languages: likewise of each language of the callers' names.
@@ -168,6 +169,7 @@ class Rehearsal:
     load: Load | None = None
     completeness: Completeness | None = None
     ttft_error_ms: float | None = None
+    ttft_unpaired: int | None = None
     memory: Mapping[str, Memory] = field(default_factory=dict)
     scenes: Mapping[str, int] = field(default_factory=dict)
     languages: Mapping[str, int] = field(default_factory=dict)

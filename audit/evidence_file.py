@@ -133,6 +133,7 @@ class _File(_Part):
     load: _Load | None = None
     completeness: _Completeness | None = None
     ttft_error_ms: _Measure | None = None
+    ttft_unpaired: _Count | None = None
     memory: dict[_Kind, _Memory] = {}
     scenes: dict[_Kind, _Count] = {}
     languages: dict[_Kind, _Count] = {}
@@ -212,6 +213,7 @@ def read(path: Path) -> Rehearsal:
         load=Load(file.load.at_once, file.load.minutes) if file.load else None,
         completeness=Completeness(whole.expected, whole.arrived, whole.complete, dict(sorted(whole.lacks.items()))) if whole else None,
         ttft_error_ms=file.ttft_error_ms,
+        ttft_unpaired=file.ttft_unpaired,
         memory={name: Memory(row.first, row.last, row.peak, row.n) for name, row in sorted(file.memory.items())},
         scenes=dict(sorted(file.scenes.items())),
         languages=dict(sorted(file.languages.items())),

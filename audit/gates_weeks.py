@@ -74,8 +74,17 @@ def ttft_measured(gate: Gate, evidence: Evidence) -> Answer:
     return unless_open(evidence, *against(gate, share, told))
 
 
-def ttft_error(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    """Week 4: how far a recorded TTFT-A was from the stand-in's own clock, milliseconds."""
+def ttft_error(gate: Gate, evidence: Evidence) -> Answer:
+    """Week 4: how far a recorded TTFT-A was from the stand-in's own clock, milliseconds; proven only where each was held against it."""
+    state, measured, told = of_rehearsal(_ttft_error)(gate, evidence)
+    unpaired = evidence.rehearsal.ttft_unpaired if evidence.rehearsal else 0
+    if state != "proven" or unpaired == 0:
+        return state, measured, told
+    left = "whether all were held against it is not reported" if unpaired is None else f"{unpaired} could not be held against it"
+    return "unproven", measured, f"{told}; {left}; run `phi-audit rehearse` again"
+
+
+def _ttft_error(rehearsal: Rehearsal) -> tuple[float | None, str]:
     error = rehearsal.ttft_error_ms
     if error is None:
         return None, "how far TTFT-A was from the stand-in's clock"

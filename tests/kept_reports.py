@@ -90,7 +90,7 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
             Canaries(50, 0),
             load=Load(10, 5.1),
             completeness=Completeness(100, 100, 100),
-            ttft_error_ms=12.0,
+            ttft_error_ms=12.0, ttft_unpaired=0,
             project="clinic-prod",
             env="prod",
             endpoint="smith.example",

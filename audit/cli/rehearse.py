@@ -80,7 +80,7 @@ def rehearse(
     \b
     Examples:
       phi-audit rehearse --endpoint http://127.0.0.1:1984
-      phi-audit rehearse --calls 10 --minutes 5 --alerts --alerts-output alerts.json --format json -o rehearsal.json
+      phi-audit rehearse --calls 10 --minutes 5 --env prod --alerts --alerts-output alerts.json --format json -o rehearsal.json
       phi-audit rehearse --calls 2 --script calls.yaml --format json -o rehearsal.json
       phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json
       phi-audit scan --project medical-voice-agent-dev --evidence rehearsal.json --account account

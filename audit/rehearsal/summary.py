@@ -84,7 +84,8 @@ def _error(evidence: Evidence) -> str:
     errors = evidence.ttft_errors
     if errors is None:
         return "not paired"
-    return f"within {errors.max} ms of the stand-in's clock (p50 {errors.p50}, p99 {errors.p99}, n {errors.n})"
+    left = f", {evidence.ttft_unpaired} not paired" if evidence.ttft_unpaired else ""
+    return f"within {errors.max} ms of the stand-in's clock (p50 {errors.p50}, p99 {errors.p99}, n {errors.n}){left}"
 
 
 def _media(side: SideMedia) -> str:

@@ -134,7 +134,8 @@ def _load(held: Rehearsal) -> list[tuple[str, str]]:
         lacks = "".join(f"; {name} lacking in {n:,}" for name, n in whole.lacks.items())
         rows.append(("Traces", f"{whole.complete:,} of {whole.expected:,} whole, {whole.arrived:,} read back{lacks}"))
     if held.ttft_error_ms is not None:
-        rows.append(("TTFT-A beside the stand-in's clock", f"at most {held.ttft_error_ms:g} ms apart"))
+        left = f"; {held.ttft_unpaired:,} could not be held against it" if held.ttft_unpaired else ""
+        rows.append(("TTFT-A beside the stand-in's clock", f"at most {held.ttft_error_ms:g} ms apart{left}"))
     for what, counts in (("Conversations", held.scenes), ("Languages", held.languages)):
         if counts:
             rows.append((what, ", ".join(f"{name} {n:,}" for name, n in counts.items())))
