@@ -48,6 +48,7 @@ class Beside:
         without: layers of the detectors that were left out: then nothing is proven, whatever comes of it.
         notes: more that a reader must know.
         monitoring: what watching it in operation came to.
+        account_since: from when the account is held against what was read; None from the window's beginning.
     """
 
     rehearsal: Rehearsal | None = None
@@ -64,6 +65,7 @@ class Beside:
     notes: tuple[str, ...] = ()
     monitoring: Monitoring | None = None
     purged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    account_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def assess(
         tool_findings=in_tools(applied.open),
         tools=tools_of(policy, census.population),
         ttft_turns=census.timeline.ttft_ms.n,
-        subject=subject_of(target),
+        subject=subject_of(target, gates),
     )
     judged = judge(gates, evidence)
     manifest = source.manifest()
@@ -192,7 +194,7 @@ def _cross_check(beside: Beside, census: Census, plan: Plan, now: datetime) -> C
         return None
     from audit.crosscheck import check  # noqa: PLC0415  # only where there is an account
 
-    return check(account, census.counting, Window(plan.since, plan.until), now=now, purged=beside.purged)
+    return check(account, census.counting, Window(beside.account_since or plan.since, plan.until), now=now, purged=beside.purged)
 
 
 def _selection(census: Census, plan: Plan, beside: Beside) -> Selection | None:

@@ -34,12 +34,14 @@ class Subject:
         env: the environment whose part of the policy is in force.
         policy_digest: of the policy it is judged by.
         at: when it is judged, ISO 8601 with a time zone.
+        gates_digest: of the bars it is judged by (`audit.gates_base.gates_digest`).
     """
 
     project: str = ""
     env: str = ""
     policy_digest: str = ""
     at: str = ""
+    gates_digest: str = ""
 
 
 def foreign_rehearsal(held: Rehearsal, subject: Subject) -> tuple[str, ...]:
@@ -105,7 +107,11 @@ def foreign_monitoring(held: Monitoring, subject: Subject) -> tuple[str, ...]:
     mine = {"project": (held.project, subject.project), "environment": (held.env, subject.env)}
     other = [what for what, (has, must) in mine.items() if has != must]
     other += ["policy"] * (held.policy_digest != subject.policy_digest)
-    return (f"it was watched for another {' and '.join(other)} than is judged; {again}",) if other else ()
+    if other:
+        return (f"it was watched for another {' and '.join(other)} than is judged; {again}",)
+    if held.gates_digest != subject.gates_digest:
+        return (f"it was watched with other gates than are judged by; {again}, with the same gates",)
+    return tuple(_time(held.ended_at, subject.at, "the watch", again))
 
 
 def broken_monitoring(held: Monitoring) -> tuple[str, ...]:

@@ -204,6 +204,7 @@ class Monitoring:
         outcome: ``CLEAN``, ``NO_GO`` or ``UNPROVEN``, as the closing report says.
         judged: rules of the alerts that some round could judge, sorted.
         rules_digest: of the rules of its environment (`audit.binding.rules_digest`).
+        gates_digest: of the bars its rounds were judged by (`audit.gates_base.gates_digest`).
         journal_n: number of the journal's last line before the closing one; -1 where the file does not say.
         journal_sha256: of that line.
         vouched: whether the audit's log holds this journal's place with these figures; never read from the file.
@@ -226,6 +227,7 @@ class Monitoring:
     outcome: str = ""
     judged: tuple[str, ...] = ()
     rules_digest: str = ""
+    gates_digest: str = ""
     journal_n: int = -1
     journal_sha256: str = ""
     vouched: bool = False
@@ -251,6 +253,7 @@ class Alerts:
         started_at: when it began, ISO 8601 with a time zone; empty where the file does not say.
         policies: by environment, the digest of the policy file it was held with.
         rules: by environment, the digest of the rules that are in force there (`audit.binding.rules_digest`).
+        false_alarms: messages of a day on which nothing was wrong; None where the file does not say.
     """
 
     fired: tuple[str, ...] = ()
@@ -259,6 +262,7 @@ class Alerts:
     started_at: str = ""
     policies: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
+    false_alarms: int | None = None
 
 
 def load_rehearsal(path: Path) -> Rehearsal:

@@ -152,6 +152,12 @@ class _Alert(_Part):
     resolved: bool = False
 
 
+class _Quiet(_Part):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    messages: list[str]
+
+
 class _Alerts(_Part):
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
 
@@ -160,6 +166,7 @@ class _Alerts(_Part):
     started_at: _Instant | Literal[""] = ""
     policies: dict[_Env, _Digest] = {}
     rules: dict[_Env, _Digest] = {}
+    quiet_day: _Quiet | None = None
 
 
 class _Monitoring(_Part):
@@ -183,6 +190,7 @@ class _Monitoring(_Part):
     outcome: Literal["CLEAN", "NO_GO", "UNPROVEN", ""] = ""
     judged: list[_Rule] = []
     rules_digest: _Digest = ""
+    gates_digest: _Digest = ""
     journal_n: Annotated[int, Field(ge=-1)] = -1
     journal_sha256: _Digest = ""
 
@@ -251,6 +259,7 @@ def read_alerts(path: Path) -> Alerts:
         file.started_at,
         dict(sorted(file.policies.items())),
         dict(sorted(file.rules.items())),
+        len(file.quiet_day.messages) if file.quiet_day else None,
     )
 
 

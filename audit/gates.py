@@ -236,7 +236,11 @@ def _alerts(gate: Gate, evidence: Evidence) -> Answer:
     both = [name for name in ALERTS if name in alerts.fired and name in alerts.resolved]
     lacks = [name for name in ALERTS if name not in both]
     told = f"{len(both)} of {len(ALERTS)} fired and resolved" + (f"; not {', '.join(lacks)}" if lacks else "")
-    return against(gate, len(both), told)
+    state, measured, why = against(gate, len(both), told)
+    if state == "proven" and alerts.false_alarms != 0:
+        n = "not reported" if alerts.false_alarms is None else f"{alerts.false_alarms}"
+        return "unproven", measured, f"{why}; false alarms on a quiet day: {n}; run `phi-audit alerts rehearse` again"
+    return state, measured, why
 
 
 CHECKS: Final[Mapping[str, Check]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -51,6 +53,12 @@ class Gate:
     bound: str = ""
     settings: Mapping[str, float] = field(default_factory=dict)
     week: int = GO_LIVE
+
+
+def gates_digest(gates: Iterable[Gate]) -> str:
+    """SHA-256 over the bars of the gates of the go/no-go: two that are equal ask for the same."""
+    rows = [[g.name, g.bar, g.bound, dict(sorted(g.settings.items()))] for g in sorted(gates, key=lambda g: g.name) if g.week <= GO_LIVE]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,30 +24,19 @@ _RUN: Final = re.compile(rf"(?<![^\W\d_])(?:(?:{'|'.join(sorted(PARTICLES))})[\W
 
 
 def particles_in(pieces: Iterable[str]) -> set[str]:
-    """Those of a value's words that are particles in it: what a name follows, and what is in small letters beside a name in capitals.
+    """Those of a value's words that are particles in it: in small letters, beside a name in capitals.
 
-    So the Le of Minh Le is a name, as is whatever stands in a field by itself; the von of Goethe, Johann von is none. A word that is a
-    name in one place of the value and a particle in another is a name.
+    So the Le of Minh Le and of Le Minh, and the Les of Les Brown, are names, as is whatever stands in a field by itself or without
+    capitals; the von of Goethe, Johann von is none. A word that is a name in one place of the value and a particle in another is a name.
 
     Args:
         pieces: the words as they are written, in order, without hyphens and apostrophes.
     """
     pieces = list(pieces)
-    if PARTICLES.isdisjoint(piece.lower() for piece in pieces):
+    if not any(piece[:1].isupper() and piece.lower() not in PARTICLES for piece in pieces):
         return set()
-    beside_capitals = any(piece[:1].isupper() and piece.lower() not in PARTICLES for piece in pieces)
-    particles: set[str] = set()
-    names: set[str] = set()
-    followed = False
-    for piece in reversed(pieces):
-        low = piece.lower()
-        if low not in PARTICLES:
-            followed |= len(piece) > 1
-        elif followed or (beside_capitals and piece.islower()):
-            particles.add(low)
-        else:
-            names.add(low)
-    return particles - names
+    names = {piece.lower() for piece in pieces if not piece.islower()}
+    return {piece for piece in pieces if piece in PARTICLES} - names
 
 
 def begin(folded: str, start: int, particles: Collection[str]) -> int:

@@ -51,7 +51,8 @@ _ORDINARY: Final = WORDS | frozenset("avenue caller given near none null place p
 class KnownValues:
     """The identifying values of one call, and where they stand in a text: whole, by name part, as the same digits spaced otherwise, told.
 
-    A particle, such as von, is found where it stands before its name, and not alone (see `phi_guard.known_particles`).
+    Args:
+        alone: whether the particle of a name, such as von, is found alone too; else only with its name (see `phi_guard.known_particles`).
 
     Threads may share one. Once a named field's value finds no room any more, every text counts as holding one.
 
@@ -61,10 +62,12 @@ class KnownValues:
     """
 
     __slots__ = (
-        "_dates", "_digits", "_emails", "_forms", "_full", "_gist", "_lock", "_particles", "_pattern", "_room", "_terms", "_unread"
+        "_alone", "_dates", "_digits", "_emails", "_forms", "_full", "_gist", "_lock", "_particles", "_pattern", "_room", "_terms",
+        "_unread",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = True) -> None:
+        self._alone = alone
         self._lock = threading.Lock()
         self._terms: set[str] = set()
         self._particles: set[str] = set()
@@ -106,7 +109,7 @@ class KnownValues:
             digits = _number(folded)
             terms, particles = _terms(value, named=named)
             self._particles |= particles
-            new = terms - self._terms
+            new = terms - self._terms - (set() if self._alone else particles)
             numbers = {digits} - self._digits if len(digits) >= DIGITS_MIN else set()
             if len(new) + len(numbers) > self._room[named]:
                 self._full |= named
@@ -277,7 +280,7 @@ def _terms(value: str, *, named: bool) -> tuple[set[str], set[str]]:
     """The words of a value that may be a name's, each also in its pieces; of a named field's also the whole, and the words run together.
 
     Returns:
-        The terms, and the particles that stand in it and are none of them.
+        The terms, and those of them that are particles in it.
     """
     terms: set[str] = set()
     written = unicodedata.normalize("NFC", value.translate(_PLAINER))
@@ -300,10 +303,7 @@ def _terms(value: str, *, named: bool) -> tuple[set[str], set[str]]:
             terms.add(fold(_PIECES.sub("", "".join(reversed(words))))[0])
     elif named and len(value) > 3 and any(c.isdecimal() for c in value):
         terms.add(fold(value)[0])
-    pieces = [piece for word in words for piece in _PIECES.split(word)]
-    if particles := particles_in(pieces):
-        particles -= {fold(piece)[0] for piece in pieces if not piece.isascii()}  # Lê is a name
-    return terms - particles, particles
+    return terms, particles_in(piece for word in words for piece in _PIECES.split(word))
 
 
 def _transcribed(term: str, written: str) -> Iterator[str]:

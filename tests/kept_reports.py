@@ -99,7 +99,7 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
             started_at=held,
             interrupted=False,
         ),
-        alerts=Alerts(ALERTS, ALERTS, started_at=held, policies={"prod": "0" * 16}, rules={"prod": RULES}),
+        alerts=Alerts(ALERTS, ALERTS, started_at=held, policies={"prod": "0" * 16}, rules={"prod": RULES}, false_alarms=0),
         selection=sample.draw(facts, n=10, seed=3, seed_by="given before reading"),
         custody=custody or Custody("ada@host", "f" * 16, 4, "1" * 64, "/mnt/anchor"),
         reproduce="phi-audit scan --project clinic-prod --seed 7",

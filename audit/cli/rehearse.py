@@ -83,7 +83,7 @@ def rehearse(
       phi-audit rehearse --calls 10 --minutes 5 --env prod --alerts --alerts-output alerts.json --format json -o rehearsal.json
       phi-audit rehearse --calls 2 --script calls.yaml --format json -o rehearsal.json
       phi-audit rehearse --calls 100 --keep-account account --format json -o rehearsal.json
-      phi-audit scan --project medical-voice-agent-dev --evidence rehearsal.json --account account
+      phi-audit scan --project medical-voice-agent-dev --env dev --evidence rehearsal.json --account account
     """  # noqa: D301  # \b is click's, against re-wrapping
     from audit.rehearsal.rehearsal import Interrupted  # noqa: PLC0415  # not for --help
     from audit.rehearsal.rehearsal import rehearse as hold  # noqa: PLC0415

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from audit.crosscheck import OUTBOX
 from audit.evidence import Given, load_evidence
 from audit.gates import GO_LIVE, Gate, load_gates
-from audit.gonogo.alone import QUIET, expect_own, expect_quiet
+from audit.gonogo.alone import QUIET, expect_own, expect_quiet, own_project
 from audit.gonogo.asked import ALERTS_WEEK
 from audit.gonogo.kept import PAGES, SCAN, keep_scan, keep_signed
 from audit.gonogo.record import Record, RecordError, Step, digest, file_digest, now, write_whole
@@ -24,6 +24,7 @@ from audit.gonogo.standing import LASTS, REVIEWED, release
 from audit.population import CALL_MAX
 from audit.source import Window, open_source
 from phi_guard.policy import load_policy, shipped
+from phi_guard.switch import FileSwitch, open_switch
 
 if TYPE_CHECKING:
     from audit.assessment import Assessment
@@ -162,6 +163,7 @@ class _Review:
                 n += 1
                 name = f"traces-{n}.sqlite3"
             self._asked = self._record.asked = replace(asked, store=name)
+            self._record.steps.pop("rehearsal", None)  # its traces are not in this store
             self._record.write()
         return stack.enter_context(run_store(self._where / Path(self._asked.store).name))
 
@@ -178,24 +180,30 @@ class _Review:
 
     def _rehearse(self, url: str) -> _Did:
         from audit.rehearsal.conversation import invent_load  # noqa: PLC0415  # loads the agent's libraries
-        from audit.rehearsal.rehearsal import rehearse  # noqa: PLC0415
+        from audit.rehearsal.rehearsal import Interrupted, rehearse  # noqa: PLC0415
         from audit.rehearsal.script import lengthen, read_script, repeat_calls  # noqa: PLC0415
 
         asked = self._asked
         if not asked.local:
+            _expect_on()
             expect_quiet(self._project(url, Window(datetime.now(UTC) - QUIET, datetime.now(UTC) + timedelta(minutes=1))), asked.project)
         if asked.script:
             planned = repeat_calls(read_script(Path(asked.script)), asked.calls)
             planned = tuple(lengthen(call, asked.minutes) for call in planned)
         else:
             planned = invent_load(asked.calls, asked.seed, asked.minutes)
-        evidence = rehearse(
-            planned, at_once=asked.calls, say=self._say, project=asked.project, env=asked.env, policy=self._policy_file, endpoint=url,
-            api_key=self._key, measure=asked.measure, deliver_s=asked.deliver_s, keep_account=self._where / ACCOUNT,
-        )  # fmt: skip
+        try:
+            evidence = rehearse(
+                planned, at_once=asked.calls, say=self._say, project=asked.project, env=asked.env, policy=self._policy_file, endpoint=url,
+                api_key=self._key, measure=asked.measure, deliver_s=asked.deliver_s, keep_account=self._where / ACCOUNT,
+                own_switch=asked.local,
+            )  # fmt: skip
+        except Interrupted as ended:
+            write_whole(self._where / REHEARSAL, (json.dumps(ended.evidence.as_json(), indent=2) + "\n").encode())
+            if not asked.local:
+                self._say(f"go on with --resume --project {own_project(asked.project)}: calls that did not end are in {asked.project}")
+            raise
         write_whole(self._where / REHEARSAL, (json.dumps(evidence.as_json(), indent=2) + "\n").encode())
-        if getattr(evidence, "interrupted", False):
-            raise KeyboardInterrupt
         said = f"{evidence.calls} calls, {evidence.spans.offered} spans" + "".join(f"; {problem}" for problem in evidence.problems)
         return _Did((REHEARSAL, f"{ACCOUNT}/{OUTBOX}"), said)
 
@@ -231,6 +239,7 @@ class _Review:
             "seed": asked.scan_seed, "without": list(asked.without), "project": asked.project, "env": asked.env,
             "from": file_digest(Path(asked.file)) if asked.file else TRACES if asked.local else asked.endpoint,
             "began": began.isoformat() if began else f"{asked.since_s:g} s back", "account": asked.account,
+            "vouched": self._vouched(),
         }  # fmt: skip
         made: list[Assessment] = []
         self._step("scan", inputs, lambda: self._judge(url, began, files, made), LASTS if reads_now else None)
@@ -239,6 +248,16 @@ class _Review:
         from audit.report import document  # noqa: PLC0415  # pydantic
 
         return Held(document.read(self._where / SCAN), tuple(self._done), fresh=False)
+
+    def _vouched(self) -> bool:
+        """Whether the audit's log here knows the watch that was given: what it does not know today it may know where it was held."""
+        if self._given.monitoring is None:
+            return False
+        from audit import chain  # noqa: PLC0415  # only with a watch
+        from audit.keys import audit_dir  # noqa: PLC0415
+        from audit.vouching import vouched  # noqa: PLC0415
+
+        return vouched(self._given.monitoring, audit_dir(), chain.anchor_of(os.environ)).vouched
 
     def _method(self) -> Method:
         from audit.method import describe  # noqa: PLC0415  # loads the networks' libraries
@@ -271,7 +290,7 @@ class _Review:
         beside = Beside(
             given.rehearsal, given.alerts, account, sample=asked.sample, seed_by="drawn or given before reading",
             custody=_custody(asked.by, key), reproduce=f"phi-audit gonogo --directory {self._where.name} --resume", without=asked.without,
-            monitoring=given.monitoring,
+            monitoring=given.monitoring, account_since=began,  # an account begins with its day, which may be later than the window
         )  # fmt: skip
         self._say("the scan proves itself and reads every trace")
         done = assess(
@@ -292,6 +311,13 @@ class _Review:
         _log(report, moment, self._say)
         said = f"{report.verdict.state.replace('_', '-')}, {report.results.findings} findings in {report.population.traces} traces"
         return _Did((SCAN,), said, whole=not done.census.interrupted, good=not report.incomplete)
+
+
+def _expect_on() -> None:
+    """A store of our own is nobody's; to any other nothing is sent while the switch is off, and so nothing would be shown."""
+    switch = open_switch()
+    if not (isinstance(switch, FileSwitch) and not switch.path.exists()) and not switch.state().on:
+        raise RecordError(f"the switch {switch.place} is off, so no call would leave a trace; hold the review with --local, or turn it on")
 
 
 def _custody(by: str, key: bytes) -> Custody:

@@ -82,6 +82,9 @@ def _approved(report: Report, asked: Asked, here: str) -> Iterator[tuple[str, st
         reviews = " --review ONE.json --review TWO.json" if report.review else ""
         yield "Somebody who did not review signs for it.", f"phi-audit gonogo -d {here} --resume{reviews} --sign KEY --name NAME"
     yield "Whoever relies on it checks it first, offline.", f"phi-audit verify {here}/{REPORT}"
+    if asked.project and not asked.local:
+        words = f"--env {asked.env} --project {shlex.quote(asked.project)} --reason 'audit: GO' --report {here}/{REPORT}"
+        yield "Telemetry is turned on with it.", f"phi-audit switch on {words}"
 
 
 def _after_a_leak(report: Report, here: str) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Final
 
 from audit.alerts.rules import SHARES, Rule
 from audit.binding import rules_digest
+from audit.gates_base import ALERTS
 from audit.rehearsal.alerts_causes import DAY, MINUTE, provoke, settle
 from audit.rehearsal.alerts_receiver import Arrived, Receiver
 from audit.rehearsal.alerts_stage import Stage
@@ -132,8 +133,15 @@ def rehearse_alerts(
     return AlertsRehearsal(
         alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=quiet, traces=traces, took_s=time.monotonic() - began,
         started_at=started.isoformat(timespec="seconds"), policies=_policies(policy),
-        rules={env: rules_digest(rules, env) for env in ENVIRONMENTS},
+        rules=_rules(rules),
     )  # fmt: skip
+
+
+def _rules(rules: Sequence[Rule]) -> dict[str, str]:
+    """The digest of the rules of each environment in which every alert that is asked for is in force: elsewhere nothing was rehearsed."""
+    return {
+        env: rules_digest(rules, env) for env in ENVIRONMENTS if set(ALERTS) <= {rule.name for rule in rules if env in rule.environments}
+    }
 
 
 def _policies(policy: Policy) -> dict[str, str]:

@@ -164,7 +164,7 @@ class _Known:
     name = "canaries"
 
     def __init__(self, canaries: Iterable[Canary]) -> None:
-        names, places = KnownValues(), KnownValues()
+        names, places = KnownValues(alone=False), KnownValues(alone=False)  # "von" alone tells nobody, and stands in any German sentence
         for canary in canaries:
             letters, digits = sum(map(str.isalpha, canary.value)), sum(map(str.isdecimal, canary.value))
             if digits >= DIGITS - 1 and letters <= CUE:

@@ -73,7 +73,15 @@ def show(directory: Path, *, seed: int, known_answers: int, say: Callable[[str],
     with run_store(files["traces (SQLite)"]) as url:
         account = directory / "account"
         evidence = rehearse(
-            invent_calls(CALLS, seed), at_once=CALLS, say=say, project=PROJECT, env="dev", endpoint=url, api_key=KEY, keep_account=account
+            invent_calls(CALLS, seed),
+            at_once=CALLS,
+            say=say,
+            project=PROJECT,
+            env="dev",
+            policy=str(shipped("clinic.yaml")),
+            endpoint=url,
+            api_key=KEY,
+            keep_account=account,
         )
         files["rehearsal (JSON)"].write_text(json.dumps(evidence.as_json(), indent=2) + "\n", encoding="utf-8")
         say("the scan proves itself and reads every trace")

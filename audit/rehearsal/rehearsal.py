@@ -96,6 +96,7 @@ def rehearse(
     deliver_s: float = 60.0,
     keep_account: Path | None = None,
     rooms: int = 0,
+    own_switch: bool = False,
 ) -> Evidence:
     """Hold a rehearsal.
 
@@ -115,6 +116,7 @@ def rehearse(
         keep_account: directory for the relay's account and log, copied once it has stopped: what ``scan --account`` holds the traces
             against.
         rooms: how many pairs of real rooms stand beside the calls, for statistics of media.
+        own_switch: whether it has a switch of its own, on, whatever the one in force says: for an endpoint of its own.
 
     Raises:
         RehearsalError: there is no relay to rehearse with, or its account cannot be kept.
@@ -125,7 +127,7 @@ def rehearse(
         where = runtime or Path(directory)
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = read_settings(runtime=where, state=where, project=project, env=env, policy=policy, endpoint=endpoint)
-        switch = _switch(settings, say)
+        switch = _switch(settings, say, own_switch=own_switch)
         settings = replace(settings, switch=switch)
         key = api_key or os.environ.get("LANGSMITH_API_KEY", "")
         order = _Order(calls, settings, at_once, say, measure, deliver_s, key, rooms)
@@ -149,18 +151,21 @@ def rehearse(
         return evidence
 
 
-def _switch(settings: Settings, say: Say) -> Path | str:
+def _switch(settings: Settings, say: Say, *, own_switch: bool = False) -> Path | str:
     """The switch in force, if someone has set it; else one of the rehearsal's own, on: synthetic calls harm nobody.
 
     One that is kept on a server is in force by being named: it is the one that a NO-GO turns off, so it is the one to heed.
     """
     chosen = open_switch()
-    if isinstance(chosen, FileSwitch) and not chosen.path.exists():
+    if own_switch or (isinstance(chosen, FileSwitch) and not chosen.path.exists()):
         own = settings.runtime / "switch.json"
         FileSwitch(own).turn_on("rehearsal")
         return own
     if not chosen.state().on:
-        say(f"the switch {chosen.place} is off: calls are played and nothing is sent")
+        say(
+            f"the switch {chosen.place} is off: calls are played and nothing is sent; to rehearse meanwhile, into a project of its own, set"
+            f" PHI_GUARD_SWITCH to a file that is not there yet"
+        )
     return chosen.path if isinstance(chosen, FileSwitch) else where_switch_is(os.environ["PHI_GUARD_SWITCH"])
 
 

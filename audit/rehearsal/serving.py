@@ -134,7 +134,7 @@ def run_store(path: Path) -> Iterator[str]:
     Raises:
         StoreError: it did not start.
     """
-    command = [sys.executable, "-m", "tracing.local.trace_store", "--port", "0", "--path", str(path), "--with-stdin"]
+    command = [sys.executable, "-P", "-m", "tracing.local.trace_store", "--port", "0", "--path", str(path), "--with-stdin"]
     # The other end of its stdin is ours alone: it closes with us, however we end.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # our own module
     try:
@@ -161,7 +161,7 @@ def ended_with_us(process: subprocess.Popen[bytes] | None) -> Iterator[None]:
     if process is None:
         yield
         return
-    command = [sys.executable, "-m", "audit.rehearsal.warden", str(process.pid)]
+    command = [sys.executable, "-P", "-m", "audit.rehearsal.warden", str(process.pid)]
     # A session of its own, so that what kills our group, such as a closed terminal, leaves it to do its work.
     warden = subprocess.Popen(  # noqa: S603  # our own module
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

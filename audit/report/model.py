@@ -16,7 +16,8 @@ from audit.census import Census
 from audit.custody import Custody, Signature
 from audit.evidence import Alerts, Monitoring, Rehearsal
 from audit.findings import Finding
-from audit.gates import Evidence, Judged
+from audit.gates import Evidence, Gate, Judged
+from audit.gates_base import gates_digest
 from audit.known_answers import KnownAnswers
 from audit.manifest import CrossCheck, Manifest
 from audit.method import Method
@@ -308,13 +309,13 @@ def evidence_of(report: Report) -> Evidence:
         findings=report.results.findings, population=report.population, known_answers=report.known_answers, rehearsal=report.rehearsal,
         incomplete=report.incomplete, cross_check=report.cross_check, review=report.review, alerts=report.alerts,
         monitoring=report.monitoring, tool_findings=in_tools(report.findings), tools=report.tools, ttft_turns=report.timeline.ttft_ms.n,
-        subject=subject_of(report.target),
+        subject=subject_of(report.target, [row.gate for row in report.gates]),
     )  # fmt: skip
 
 
-def subject_of(target: Target) -> Subject:
-    """What a report is about, for evidence from elsewhere to be held against."""
-    return Subject(target.project, target.env, target.policy_digest, target.made_at)
+def subject_of(target: Target, gates: Iterable[Gate]) -> Subject:
+    """What a report is about and judged by, for evidence from elsewhere to be held against."""
+    return Subject(target.project, target.env, target.policy_digest, target.made_at, gates_digest(gates))
 
 
 def bound_of(traces: int, leaking: int, recall: float, *, name: str = "all traces") -> Bound:

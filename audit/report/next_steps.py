@@ -80,15 +80,17 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
     if "alerts_fire" in left or report.alerts:
         flags.append("--evidence alerts.json")
     watched = tuple(name for name in WATCHED_GATES if name in left)
+    there = "watch-again" if watched and report.monitoring else "watch"  # one that has ended is not gone on with
     rest = tuple(name for name in left if name not in watched)
     if leak is not None:
         rest = (leak.gate.name, *rest)
     if watched:
         do = "Watch it in operation for 48 hours; what it leaves is the evidence."
         broke = any(left[name].state == "failed" for name in watched)
-        yield Step(watched, f"Mend what broke. {do}" if broke else do, f"phi-audit watch{_project(report)} --hours 48 -d watch")
+        command = f"phi-audit watch{_project(report)}{_env(report)} --hours 48 -d {there}"
+        yield Step(watched, f"Mend what broke. {do}" if broke else do, command)
     if watched or report.monitoring:
-        flags.append("--evidence watch/monitoring.json")
+        flags.append(f"--evidence {there}/monitoring.json")
     if rest or watched or report.incomplete:
         yield Step(rest, " ".join(_scan_words(report, left)), _scan(report, left, flags))
     if people is not None:

@@ -70,9 +70,13 @@ def self_scan(report: Report) -> tuple[str, ...]:
         Places in the report's JSON, with no word of what stands there.
     """
     find, seen, hits = _finder(), dict[tuple[str, frozenset[str]], bool](), list[str]()
-    host = report.target.place.rpartition(" ")[2]  # what could not be reached is named where it is told
+    # What could not be reached is named where it is told, and the projects that evidence is of.
+    beside = [part.project for part in (report.rehearsal, report.monitoring) if part is not None]
+    named = sorted({name for name in (report.target.place.rpartition(" ")[2], *beside) if name}, key=len, reverse=True)
     for where, held in _texts(report.as_json(), ""):
-        text = held.replace(host, "…") if host else held
+        text = held
+        for name in named:
+            text = text.replace(name, "…")
         allowed = next((entities for places, entities in _ALLOWED if places.fullmatch(where)), frozenset[str]())
         if (text, allowed) not in seen:
             seen[text, allowed] = _holds(_SHARE.sub("…", text) if where in _OF_GATES else text, allowed, find)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -193,8 +193,16 @@ def _nothing() -> None:
     """The file was counted with the partition before."""
 
 
+@lru_cache(maxsize=4)
+def _footer(path: Path, _size: int, _mtime_ns: int, _inode: int) -> pq.FileMetaData:
+    """A file's footer, parsed once: it grows with its row groups, and each of them opens the file."""
+    return pq.read_metadata(path)
+
+
 def _open(path: Path) -> pq.ParquetFile:
-    file = pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
+    seen = path.stat()
+    footer = _footer(path, seen.st_size, seen.st_mtime_ns, seen.st_ino)
+    file = pq.ParquetFile(path, metadata=footer, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
     lacking = [name for name in REQUIRED if name not in file.schema_arrow.names]
     if lacking:
         what = f"{path.name}: has no column {', '.join(lacking)}; an export that leaves fields out cannot be audited, export all of them"

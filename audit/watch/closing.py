@@ -132,6 +132,7 @@ def close(
         policy_digest=begun.policy,
         judged=_judged(begun, rounds),
         rules_digest=begun.rules_digest,
+        gates_digest=begun.gates_digest,
         journal_n=journal[0],
         journal_sha256=journal[1],
     )

@@ -42,6 +42,7 @@ class Begun:
         policy: digest of the policy it is judged by.
         rules: names of the rules of the alerts that are judged, sorted.
         rules_digest: of the rules in force in the environment (`audit.binding.rules_digest`).
+        gates_digest: of the bars its rounds are judged by (`audit.gates_base.gates_digest`).
     """
 
     at: str
@@ -53,6 +54,7 @@ class Begun:
     policy: str
     rules: tuple[str, ...] = ()
     rules_digest: str = ""
+    gates_digest: str = ""
 
     @property
     def moment(self) -> datetime:

@@ -79,6 +79,8 @@ class Marks:
             newest: Mark | None = None
             for entry in places(self._log, self._journal.id):
                 newest = Mark(_number(entry.facts.get("journal_n")), str(entry.facts.get("journal_sha256")))
+            if newest is None and not self._journal.rounds:
+                return ""  # killed before its first mark: there is nothing yet that could be cut
             if newest is None:
                 return "the audit's log knows nothing of this journal; go on with the PHI_AUDIT_DIR under which it was begun"
             held = hash_of(self._journal.directory, newest.n)

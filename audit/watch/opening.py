@@ -20,6 +20,7 @@ from audit.calls.index import CallIndex
 from audit.census import Detectors, Progress
 from audit.containment import write_log
 from audit.gates import Gate as Criterion
+from audit.gates_base import gates_digest
 from audit.method import Method
 from audit.report import render as render_report
 from audit.source import Source, Window
@@ -187,7 +188,7 @@ def _journal(
         begun = Begun(
             at=stamp(clock.now()), hours=asked.hours, every_s=asked.every_s, project=asked.project, env=asked.env, place=asked.place,
             policy=asked.policy.digest, rules=tuple(sorted(rule.name for rule in asked.rules if rule.metric not in BLIND)),
-            rules_digest=rules_digest(asked.rules, asked.env),
+            rules_digest=rules_digest(asked.rules, asked.env), gates_digest=gates_digest(asked.gates),
         )  # fmt: skip
         journal.begin(begun, clock.now())
         on_begin(begun, False)  # not gone on with
@@ -197,9 +198,9 @@ def _journal(
         raise WatchRefused(f"{asked.directory}: the watch in it has ended, and its report stands there; name another directory with -d")
     mine = replace(
         begun, project=asked.project, env=asked.env, place=asked.place, policy=asked.policy.digest, hours=asked.hours,
-        rules_digest=rules_digest(asked.rules, asked.env),
+        rules_digest=rules_digest(asked.rules, asked.env), gates_digest=gates_digest(asked.gates),
     )  # fmt: skip
-    named = {"project": "project", "env": "env", "place": "place", "policy": "policy", "hours": "hours", "rules_digest": "rules"}
+    named = {name: name for name in ("project", "env", "place", "policy", "hours")} | {"rules_digest": "rules", "gates_digest": "gates"}
     other = [word for name, word in named.items() if getattr(mine, name) != getattr(begun, name)]
     if other:
         what = f"the watch in it was begun with another {', '.join(other)}"
@@ -271,10 +272,10 @@ def _left(asked: Asked, journal: Journal, marks: Marks, index: CallIndex, ended:
     if unmarked := marks.make(
         "closed" if ended else "stopped", clock.now(), outcome=closing.outcome, figures=figures_digest(closing.monitoring)
     ):
-        problems.append(unmarked)
+        problems.append(f"{unmarked}; mend that, and the same command goes on with it: the journal is left open")
         closing = doubted(closing, f"{unmarked}, so that it does not hold these figures")
     files = _written(asked.directory, closing, last, problems)
-    if ended is not None:
+    if ended is not None and not unmarked:  # one that no log vouches for can be gone on with, and closed when it does
         facts = {"outcome": closing.outcome, "rounds": closing.monitoring.rounds, "report": closing.report.digest if closing.report else ""}
         journal.close(facts, clock.now())
         if journal.fault:

@@ -42,7 +42,9 @@ REVIEW = ReviewOutcome("", "", (ANA, replace(ANA, name="Ben")), 12, 12, 12, 0, 0
 POLICY, RULES, HELD = "a1" * 8, "b2" * 32, "2026-11-19T08:00:00+00:00"
 SUBJECT = Subject("clinic-prod", "prod", POLICY, "2026-11-22T12:00:00Z")
 THREE = ("error_rate", "ttft_p95", "tool_failure")
-ALERTS = Alerts(THREE, THREE, started_at=HELD, policies={"dev": POLICY, "prod": POLICY}, rules={"dev": "c3" * 32, "prod": RULES})
+ALERTS = Alerts(
+    THREE, THREE, started_at=HELD, policies={"dev": POLICY, "prod": POLICY}, rules={"dev": "c3" * 32, "prod": RULES}, false_alarms=0
+)
 
 WHOLE = Evidence(
     population=Population(
@@ -144,6 +146,8 @@ def test_full_evidence_proves_every_gate():
         ("human_review", replace(WHOLE, review=replace(REVIEW, recall=0.85)), "unproven"),
         ("human_review", replace(WHOLE, review=replace(REVIEW, why="of another report")), "unproven"),
         ("alerts_fire", replace(WHOLE, alerts=None), "unproven"),
+        ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, false_alarms=1)), "unproven"),
+        ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, false_alarms=None)), "unproven"),
         ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, resolved=ALERTS.fired[:2])), "failed"),
         ("free_plan", population(traces=1400), "failed"),
         ("monthly_cost_usd", population(cost_usd=9.0), "failed"),
@@ -261,6 +265,8 @@ WATCHES = {
     "another environment": ({"env": "dev"}, "another environment", OPERATION),
     "another policy": ({"policy_digest": "0" * 16}, "another policy", OPERATION),
     "all of them": ({"project": "p", "env": "dev", "policy_digest": "0" * 16}, "project and environment and policy", OPERATION),
+    "other gates": ({"gates_digest": "e5" * 32}, "with other gates than are judged by", OPERATION),
+    "old": ({"ended_at": "2026-10-01T08:00:00Z"}, "days old, at most 30 are allowed", OPERATION),
     "not said": ({"project": ""}, "does not say what was watched", OPERATION),
     "unproven": ({"outcome": "UNPROVEN"}, "ended UNPROVEN", OPERATION),
     "no outcome": ({"outcome": ""}, "does not say how it ended", OPERATION),

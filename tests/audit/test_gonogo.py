@@ -16,6 +16,7 @@ from audit import consistency
 from audit.cli import COMMANDS
 from audit.evidence import Monitoring
 from audit.gates import ALERTS, judge, load_gates
+from audit.gates_base import gates_digest
 from audit.gonogo.asked import Asked
 from audit.gonogo.record import FILE, Record, RecordError, Step, digest, file_digest
 from audit.gonogo.telling import as_json, as_text, next_commands, outcome, weeks_json
@@ -44,8 +45,9 @@ def in_operation(monitoring):
 
 
 WATCHED = Monitoring(
-    "2026-11-20T08:00:00Z", "2026-11-22T09:00:00Z", 49.0, 190, 950.0, 30, no_go=0, unfinished=0, closed=True,
+    "2026-11-17T08:00:00Z", "2026-11-19T09:00:00Z", 49.0, 190, 950.0, 30, no_go=0, unfinished=0, closed=True,
     project="clinic-prod", env="prod", policy_digest="0" * 16, outcome="CLEAN", judged=ALERTS, rules_digest=kept_reports.RULES,
+    gates_digest=gates_digest(row.gate for row in kept_reports.kept().gates),
     journal_n=192, journal_sha256="7" * 64, vouched=True,
 )  # fmt: skip
 REPORTS = {

@@ -417,6 +417,9 @@ def test_a_watch_is_not_gone_on_with_by_other_rules(place, no_answers):
     place.hold(hours=1.0, every_s=1800.0)
     with pytest.raises(WatchRefused, match="begun with another rules"):
         place.hold(hours=1.0, every_s=1800.0, rules=place.asked.rules[1:])
+    lowered = tuple(replace(gate, bar=1e6) if gate.name == "phi_findings" else gate for gate in place.asked.gates)
+    with pytest.raises(WatchRefused, match="begun with another gates"):
+        place.hold(hours=1.0, every_s=1800.0, gates=lowered)
 
 
 def test_a_full_disk_is_told_and_the_watch_goes_on(place, home, no_answers):

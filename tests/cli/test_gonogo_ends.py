@@ -17,7 +17,7 @@ from fakes import until
 from audit import exits
 from audit.containment import contain
 from audit.rehearsal.rehearsal import _switch
-from phi_guard.switch import open_switch
+from phi_guard.switch import FileSwitch, open_switch
 from tracing.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,9 @@ def test_a_switch_on_a_server_is_the_one_that_is_heeded_and_turned_off(place, mo
         assert (done.off, done.hold) == (True, "leak")
         assert not open_switch().state().on
         assert _switch(settings, said.append) == url
-        assert said == [f"the switch {open_switch().place} is off: calls are played and nothing is sent"]
+        assert [f"the switch {open_switch().place} is off: calls are played and nothing is sent" in one for one in said] == [True]
+        own = _switch(settings, said.append, own_switch=True)  # of an endpoint of its own
+        assert (own, FileSwitch(own).state().on, len(said)) == (settings.runtime / "switch.json", True, 1)
     finally:
         server.kill()
         server.wait()

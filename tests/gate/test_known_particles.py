@@ -17,7 +17,7 @@ ORDINARY = ["the", "wartet", "Herr", "avec", "hoy", "und", "bad"]
 
 
 def known(*values, named=True):
-    holds = KnownValues()
+    holds = KnownValues(alone=False)
     holds.add_all((value, named) for value in values)
     return holds
 
@@ -36,8 +36,7 @@ def found(value, text, *, named=True):
         ("Anna von Berg", "von der Praxis an Frau von Berg", ".......................von Berg"),
         ("Anna von der Heide", "der Termin von der Heide", "...........von der Heide"),
         ("Anna von der Heide", "der Heide, von hier", "der Heide.........."),
-        ("ANNA VON DER HEIDE", "von Heide, der Arzt", "von Heide.........."),
-        ("Jean Le Roux", "Le docteur Le Roux", "...........Le Roux"),
+        ("Jean le Roux", "Le docteur Le Roux", "...........Le Roux"),
         ("María de la Cruz", "la cita de la Cruz", "........de la Cruz"),
         ("Pedro dos Santos", "dos dias, dos  Santos", "..........dos  Santos"),
         ("Ida dell'Acqua", "dell'Acqua o dell'altra", "dell'Acqua............."),
@@ -59,17 +58,28 @@ def test_the_whole_name_is_found_as_ever():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("Minh Le", "Mr. Le called"), ("Le", "Le called"), ("Van", "van"), ("Van Le", "Le or Van"), ("Lê le Roux", "Le Roux Le")],
+    [
+        ("Minh Le", "Mr. Le called"),
+        ("Le", "Le called"),
+        ("Van", "van"),
+        ("Van Le", "Le or Van"),
+        ("Le, Minh", "Mr Le"),
+        ("LE MINH", "Mr Le"),
+        ("Minh Le Jr", "Mr Le"),
+        ("Les Brown", "hi les"),
+        ("Des O'Connor", "hi des"),
+        ("Van Nguyen", "hello van"),
+        ("Priya Das, MD", "Dr Das"),
+    ],
 )
 def test_what_no_name_follows_is_a_name_itself(value, text):
-    """A family name that is spelled as a particle is no particle."""
-    assert re.search("(?i)van|le", text).start() in covered(known(value), text)
-    assert found("Lê le Roux", "said Le") == ".....Le"
+    """A name that is spelled as a particle is no particle."""
+    assert re.search("(?i)van|le|das|des", text).start() in covered(known(value), text)
 
 
 def test_an_unknown_fields_name_has_particles_too():
     """Of it only what is in capitals is learnt."""
-    assert found("Von Berg", "von hier, von Berg", named=False) == "..........von Berg"
+    assert found("Frau von Berg", "von hier, von Berg", named=False) == "..........von Berg"
 
 
 def test_small_letters_alone_tell_no_particle_from_a_name_at_the_end():
@@ -77,6 +87,13 @@ def test_small_letters_alone_tell_no_particle_from_a_name_at_the_end():
     assert particles_in(["tran", "van"]) == set()
     assert particles_in(["tran", "van", "le"]) == set()
     assert particles_in(["Goethe", "von"]) == {"von"}
+
+
+def test_the_gate_finds_a_particle_alone_too():
+    """Unless it is asked not to: what is removed errs on the other side than what counts as evidence."""
+    holds = KnownValues()
+    holds.add("Anna von Berg", named=True)
+    assert covered(holds, "von hier") == {0, 1, 2}
 
 
 WORDS = st.sampled_from([*sorted(PARTICLES), *NAMES, *ORDINARY, *(word.capitalize() for word in sorted(PARTICLES))])
@@ -98,7 +115,7 @@ def test_nothing_but_a_lone_particle_is_missed_that_was_found_while_particles_we
         before = KnownValues()
         before.add_all(values)
         was = covered(before, text)
-    now = KnownValues()
+    now = KnownValues(alone=False)
     now.add_all(values)
     is_ = covered(now, text)
     words = [match.span() for match in re.finditer(r"[^\W\d_]+", text)]

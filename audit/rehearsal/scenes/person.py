@@ -43,7 +43,7 @@ _FAMILY: Final = {
 }
 _BEFORE: Final = {
     "en": ("O'", "Mac", "", "", ""),
-    "fr": ("de la ", "du ", "Le ", "d'", ""),
+    "fr": ("de la ", "du ", "des ", "d'", ""),
     "de": ("von ", "von der ", "zu ", "", ""),
 }
 """Of a family name."""
