@@ -77,6 +77,18 @@ ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py"
          "local/test_scenes_played.py")  # fmt: skip
 
 
+# The files that take longest, the longest first: side by side each process begins with some of them, so that none is left with one
+# at the end.
+LONGEST = (
+    "relay/test_faults.py", "audit/test_watch.py", "tracing/test_lifecycle.py", "audit/test_formats.py", "tracing/test_processes.py",
+    "audit/test_engine_dask.py", "harden/test_harden.py", "audit/test_planted_store.py", "cli/test_gonogo_command.py", "relay/test_disk.py",
+    "browser/test_report_page.py", "audit/test_engine.py", "cli/test_story.py", "wire/test_canary.py", "relay/test_tenure.py",
+    "gate/test_redact_reference.py", "cli/test_init_command.py", "cli/test_scan_faults.py",
+    "cli/test_rehearse_command.py", "cli/test_watch_command.py", "audit/test_report.py", "audit/test_leaks_in_outputs.py",
+    "cli/test_gonogo_ends.py", "cli/test_bench_scan.py",
+)  # fmt: skip
+
+
 def pytest_configure():
     """Beside other tests none has the right of way: a relay stands behind its agents, and four busy tests would keep it from starting."""
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -95,3 +107,21 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.alone)
         if where.startswith(PLAYED):
             item.add_marker(pytest.mark.flaky(reruns=2))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if processes:
+        items[:] = spread(items, processes)
+
+
+def spread(items, processes):
+    """The tests in as many equal parts as there are processes, the longest files first in each; a file's tests stay together."""
+    files = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(Path(__file__).parent).as_posix(), []).append(item)
+    parts = [[] for _ in range(processes)]
+    longest = [file for file in LONGEST if file in files]
+    for n, file in enumerate(longest):
+        turn = n % (2 * processes)  # there and back again, so that the first has not the longest of each round
+        parts[min(turn, 2 * processes - 1 - turn)] += files.pop(file)
+    for tests in files.values():
+        min(parts, key=len).extend(tests)
+    return [item for part in parts for item in part]
