@@ -265,6 +265,11 @@ def abused(tmp_path_factory):
             recorder.record(record)
     assert recorder.drain(30)
     ledger = relay.settle()
+    if ledger.dropped:  # said where it is played, so that it is played again, and with the relay's own words
+        recorder.close()
+        relay.stop()
+        store.stop()
+        pytest.fail(f"{ledger}: {(runtime / 'relay.log').read_text()}")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LANG", "PHI_GUARD"))}
     environment |= {"PHI_GUARD_RUNTIME_DIR": str(runtime), "LANGSMITH_PATIENT": NAME, "LANGSMITH_RUNS_ENDPOINTS": json.dumps({MAIL: NAME})}
     environment |= {

@@ -205,7 +205,9 @@ class Played:
         done = self._run(str(Path(__file__)))
         assert done.returncode == 0, done.stderr
         self.logged, self.told = done.stderr, json.loads(done.stdout)
-        self.ledger = self.relay.settle()
+        self.ledger = self.relay.settle(60)
+        if self.ledger.dropped or self.ledger.pending:  # said where it is played, so that it is played again
+            pytest.fail(f"{self.ledger}: {(self.runtime / 'relay.log').read_text()}")
         utils.get_env_var.cache_clear()
         client = Client(api_url=self.store.url, api_key="k")
         self.runs = sorted(client.list_runs(project_name=PROJECT), key=lambda run: run.dotted_order)
