@@ -146,10 +146,21 @@ def _cost(gate: Gate, evidence: Evidence) -> Answer:
         return "unproven", None, f"the cost of {population.cost_unknown} traces is unknown; add their deployment to pricing.yaml"
     if not population.cost_usd:
         return "unproven", None, "no trace reports a cost"
-    a_call = population.cost_usd / population.traces
+    a_call, told = population.cost_usd / population.traces, ""
+    planned, played = gate.settings.get("minutes", 0.0), _minutes_played(evidence)
+    if planned and played > planned:  # shorter ones show no load (`load_test`), and little of what a minute costs
+        a_call, told = a_call / played * planned, f" of {planned:g} minutes, by what a minute of the rehearsed calls cost"
     a_day = _calls_a_day(gate, evidence)
     total = fixed + a_call * a_day * DAYS_A_MONTH
-    return against(gate, round(total, 2), f"${total:.2f}: ${fixed:.0f} fixed, ${a_call:.4f} a call, {a_day:.1f} calls a day")
+    return against(gate, round(total, 2), f"${total:.2f}: ${fixed:.0f} fixed, ${a_call:.4f} a call{told}, {a_day:.1f} calls a day")
+
+
+def _minutes_played(evidence: Evidence) -> float:
+    """Minutes of the calls that are judged, where they were rehearsed: as long as they were told to be, not as callers are. 0 where not."""
+    held = evidence.rehearsal
+    if held is None or held.load is None or not held.project or held.project != evidence.subject.project:
+        return 0.0
+    return held.load.minutes  # of the shortest, so that a minute costs rather more
 
 
 def _calls_a_day(gate: Gate, evidence: Evidence) -> float:

@@ -155,7 +155,9 @@ def _texts(value: object) -> Iterator[str]:
         elif isinstance(inner, list | tuple):
             stack += inner
         elif isinstance(inner, str | int | float) and not isinstance(inner, bool) and (not isinstance(inner, float) or inner.is_integer()):
-            yield str(inner)
+            yield str(
+                int(inner) if isinstance(inner, float) else inner
+            )  # 2200.0 ms are 2200: its point and nought are no digits of a value
 
 
 class _Known:

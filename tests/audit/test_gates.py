@@ -150,8 +150,11 @@ def test_full_evidence_proves_every_gate():
         ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, false_alarms=None)), "unproven"),
         ("alerts_fire", replace(WHOLE, alerts=replace(ALERTS, resolved=ALERTS.fired[:2])), "failed"),
         ("free_plan", population(traces=1400), "failed"),
-        ("monthly_cost_usd", population(cost_usd=9.0), "failed"),
+        ("monthly_cost_usd", population(cost_usd=30.0), "failed"),
+        ("monthly_cost_usd", population(cost_usd=9.0), "proven"),  # of five minutes each, in the load test
         ("monthly_cost_usd", population(cost_unknown=1), "unproven"),
+        ("monthly_cost_usd", replace(population(cost_usd=9.0), rehearsal=replace(WHOLE.rehearsal, project="elsewhere")), "failed"),
+        ("monthly_cost_usd", replace(population(cost_usd=9.0), rehearsal=replace(WHOLE.rehearsal, load=Load(10, 0.5))), "failed"),
         ("test_trace_visible", population(traces=0, runs=0), "unproven"),
         ("test_trace_visible", replace(WHOLE, incomplete="interrupted"), "unproven"),
         ("ten_complete_traces", population(traces=9), "unproven"),

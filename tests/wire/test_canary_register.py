@@ -12,7 +12,7 @@ import pytest
 from fakes import Store
 
 from audit.evidence import Share
-from audit.rehearsal.canary import collect, count
+from audit.rehearsal.canary import Canary, collect, count
 from audit.rehearsal.conversation import invent_calls
 from audit.rehearsal.script import plan
 from phi_guard.policy import load_policy, shipped
@@ -115,6 +115,13 @@ examples:
   - given: {{tool: admit_patient, inputs: {{patient_name: "Ada Byron"}}, outputs: {{ward: "North ward"}}}}
     sends: {{inputs: {{patient_name: <REDACTED>}}, outputs: {{ward: "North ward"}}}}
 """
+
+
+def test_a_duration_is_no_date_of_birth_for_its_point_and_nought():
+    """2200.0 milliseconds are 2200, and not the fourth of February 2000 in digits; the date's own digits as a number are the date."""
+    born = [Canary("2000-02-04", "dob", "tool_argument")]
+    assert count(born, [{"audio_ms": ms} for ms in (2200.0, 4200.0, 2000.0)]).arrived == 0
+    assert count(born, [{"audio_ms": 20000204.0}]).arrived == 1
 
 
 def rehearse(directory, store, *more):
