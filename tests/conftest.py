@@ -31,13 +31,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch, tmp_path):
-    """Wipe the variables that steer us, and give each test its own runtime directory."""
+    """Wipe the variables that steer us, and give each test its own runtime directory; what its code sets goes with it.
+
+    `tracing.start_relay` sets some, for the jobs of its process: what is made for a module later would stand in that test's directories.
+    """
+    before = set(os.environ)
     for name in list(os.environ):
         if name.startswith(_OURS) and name not in {"LANG", "LANGUAGE"}:
             monkeypatch.delenv(name)
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("PHI_GUARD_RUNTIME_DIR", str(runtime))
+    yield
+    for name in set(os.environ) - before:
+        if name.startswith(_OURS):
+            del os.environ[name]
 
 
 @pytest.fixture(autouse=True)
