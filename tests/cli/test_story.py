@@ -106,7 +106,8 @@ def clinic(tmp_path_factory):
         (home / "rehearsal.json").write_text(json.dumps(evidence | {"overhead_us": cost, "loop_lateness_us": late} | more))
         policy = load_policy(shipped("clinic.yaml"), env="dev").digest
         held = {"started_at": evidence["started_at"], "policies": {"dev": policy}, "rules": {"dev": "0" * 64}}
-        (home / "alerts.json").write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": ALERTS, "quiet_day": {"messages": []}, **held}))
+        held |= {"schema": "phi-audit.alerts-rehearsal/1", "alerts": ALERTS, "quiet_day": {"messages": []}}
+        (home / "alerts.json").write_text(json.dumps(held))
         gates = shipped("gates.yaml").read_text()
         assert gates.count("at_least: 0.95") == 1
         (home / "gates.yaml").write_text(gates.replace("at_least: 0.95", "at_least: 0.3"))
