@@ -82,7 +82,7 @@ PLAYED = (
     "audit/test_end_to_end.py", "audit/test_engine", "audit/test_watch", "audit/test_gonogo",
 )  # fmt: skip
 ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py", "tracing/test_turn_rules_played.py",
-         "local/test_scenes_played.py")  # fmt: skip
+         "local/test_scenes_played.py", "cli/test_story.py")  # fmt: skip
 
 
 # The files that take longest, the longest first: side by side each process begins with some of them, so that none is left with one
@@ -90,7 +90,7 @@ ALONE = ("matrix/", "room/", "relay/test_chaos.py", "cli/test_bench_overhead.py"
 LONGEST = (
     "relay/test_faults.py", "audit/test_watch.py", "tracing/test_lifecycle.py", "audit/test_formats.py", "tracing/test_processes.py",
     "audit/test_engine_dask.py", "harden/test_harden.py", "audit/test_planted_store.py", "cli/test_gonogo_command.py", "relay/test_disk.py",
-    "browser/test_report_page.py", "audit/test_engine.py", "cli/test_story.py", "wire/test_canary.py", "relay/test_tenure.py",
+    "browser/test_report_page.py", "audit/test_engine.py", "wire/test_canary.py", "relay/test_tenure.py",
     "gate/test_redact_reference.py", "cli/test_init_command.py", "cli/test_scan_faults.py",
     "cli/test_rehearse_command.py", "cli/test_watch_command.py", "audit/test_report.py", "audit/test_leaks_in_outputs.py",
     "cli/test_gonogo_ends.py", "cli/test_bench_scan.py",
