@@ -160,7 +160,7 @@ def _whole(value: object) -> object:
 
 
 def _time(began: str, judged: str, what: str, again: str) -> Iterator[str]:
-    at, now = _moment(began), _moment(judged)
+    at, now = moment_of(began), moment_of(judged)
     if at is None:
         yield f"{what} does not say when it was held; {again}"
     elif now is None or at > now + CLOCKS:
@@ -169,7 +169,8 @@ def _time(began: str, judged: str, what: str, again: str) -> Iterator[str]:
         yield f"{what} is {(now - at).days} days old, at most {OLDEST.days} are allowed; {again}"
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """The moment that a text says; None where it says none, or none with a time zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit import chain, consistency, signing, vouching
+from audit.binding import moment_of
 from audit.custody import Signature
 from audit.keys import audit_dir
 from audit.person import fold
@@ -272,11 +273,11 @@ def _worth(signed: Signed) -> str:
 
 def _out_of_time(report: Report, now: datetime) -> Iterator[str]:
     """What cannot have been when it says: made after now, or signed before it was made."""
-    made = _moment(report.target.made_at)
+    made = moment_of(report.target.made_at)
     if made is None or made > now + CLOCKS:
         yield "target.made_at: is at no time that has been"
     for place, each in enumerate(report.signatures):
-        at = _moment(each.at)
+        at = moment_of(each.at)
         if at is None or at > now + CLOCKS:
             yield f"signatures[{place}].at: is at no time that has been"
         elif made is not None and at < made - CLOCKS:
@@ -314,14 +315,6 @@ def _weaker(report: Report) -> Iterator[str]:
     judged = [row.gate for row in report.gates]
     for what in weaker(judged, comparable(judged, in_force)):
         yield f"weaker than the gates as shipped: {what}"
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _notes(report: Report, signers: Sequence[Signature], standing: Sequence[Signature]) -> Iterator[str]:
