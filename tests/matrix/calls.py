@@ -13,10 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 import audit.rehearsal.play
-from audit.rehearsal.play import play_calls
+from audit.rehearsal.play import _Tap, play_calls
 from audit.rehearsal.script import PlannedCall, PlannedTool, PlannedTurn
 from audit.rehearsal.timing import summarise
-from tracing.recorder import Recorder
 
 NAME, RESULT, PHONE, MAIL, TALK = "Zqxjk Vorbley", "Wvothqum Drasnik", "415-555-0172", "karolyn.thessaly@example.org", "Karolyn Thessaly"
 """Synthetic people: one in an argument, one in a result, one in free text with a telephone and an address."""
@@ -46,10 +45,12 @@ def plan(turns=2, result=None):
     return PlannedCall("granted", False, (first, *[talk] * (turns - 1)))
 
 
-class Recorded(Recorder):
-    """The real recorder, in the place of the rehearsal's tap on one: what is timed is what an agent of anybody's would pay."""
+class Straight(_Tap):
+    """The rehearsal's tap, but for what is timed: a record goes straight to the real recorder, as an agent of anybody's would send it."""
 
-    ttft_ms = ()
+    def __init__(self, recorder):
+        super().__init__(recorder)
+        self.take = recorder.take
 
 
 class Meter:
@@ -120,8 +121,7 @@ def play(recorder, *, calls=CALLS, turns=2, result=None, during=None):
     meter = Meter()
     assert threading.current_thread() is threading.main_thread()
     with pytest.MonkeyPatch.context() as patch:
-        if isinstance(recorder, Recorded):
-            patch.setattr(audit.rehearsal.play, "_Tap", lambda recorder: recorder)
+        patch.setattr(audit.rehearsal.play, "_Tap", Straight)
         clock = SimpleNamespace(**vars(time) | {"perf_counter_ns": meter.perf_counter_ns})
         for module in _timed():
             patch.setattr(module, "time", clock)

@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import fakes
-from calls import CANARIES, PASSES, Recorded, play
+from calls import CANARIES, PASSES, play
 from fakes import Relay, Store, until
 from line import Line
+
+from tracing.recorder import Recorder
 
 OUT = os.environ.get("PHI_GUARD_MATRIX_OUT")
 """A file that takes one line of figures for each cell; read now, because tests run without such variables."""
@@ -74,7 +76,7 @@ class Cell:
     def __init__(self, ground, name):
         self.ground, self.name = ground, name
         self.before = ground.relay.ledger()
-        self.recorder = Recorded(ground.relay.settings.address)
+        self.recorder = Recorder(ground.relay.settings.address)
         self.played = self.meter = self._over = None
         self.offered = 0
         self.facts = {}
