@@ -50,7 +50,7 @@ class Straight(_Tap):
 
     def __init__(self, recorder):
         super().__init__(recorder)
-        self.take = recorder.take
+        self.take = getattr(recorder, "take", None)
 
 
 class Meter:
