@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -28,6 +28,7 @@ from audit.evidence import (
     load_rehearsal,
 )
 from audit.gates import CHECKS, OPERATION, Evidence, GatesError, Judged, comparable, judge, load_gates
+from audit.gates_base import gates_digest
 from audit.known_answers import KnownAnswers, Recall
 from audit.manifest import CrossCheck
 from audit.population import Population
@@ -287,6 +288,55 @@ def test_a_watch_that_is_not_of_this_or_not_proven_proves_no_gate_of_week_six(wh
     assert {name for name in OPERATION if found[name].state == "unproven"} == set(gates)
     assert all(said in found[name].why and ("run `phi-audit" in found[name].why) for name in gates), [found[n].why for n in gates]
     assert {row.state for row in found.values() if row.gate.week < 6} == {"proven"}
+
+
+NOW = datetime.fromisoformat(SUBJECT.at)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [((NOW - OLDEST).isoformat(), ""), ((NOW - OLDEST - SECOND).isoformat(), "30 days old, at most 30 are allowed"),
+     ((NOW + CLOCKS).isoformat(), ""), ((NOW + CLOCKS + SECOND).isoformat(), "held after the moment of this judgement"),
+     ("", "does not say when"), ("2026-11-22T08:00:00", "does not say when")],
+    ids=["a month", "a second more", "a clock ahead", "a second more ahead", "no time", "no zone"],
+)  # fmt: skip
+def test_how_old_evidence_may_be(at, said):
+    """Whichever it is: to the second of its bound it proves, beyond it proves nothing, and fails nothing that it found either."""
+    kinds = {
+        "canaries": (rehearsal(started_at=at), rehearsal(started_at=at, canaries=Canaries(40, 9))),
+        "alerts_fire": (replace(WHOLE, alerts=replace(ALERTS, started_at=at)),) * 2,
+        "stable": (monitoring(ended_at=at), monitoring(ended_at=at, no_go=1)),
+    }
+    for gate, (good, bad) in kinds.items():
+        (row,) = (row for row in judge(SIX, good) if row.gate.name == gate)
+        assert (row.state, said in row.why) == ("unproven" if said else "proven", True), row
+        if said:
+            assert states(bad)[gate] == "unproven"
+            assert "run `phi-audit" in row.why
+
+
+def test_a_judgement_without_a_moment_believes_no_evidence():
+    """Nothing can be held against a time that is none: neither a rehearsal nor a watch proves."""
+    found = states(replace(WHOLE, subject=replace(SUBJECT, at="")))
+    assert {found[name] for name in ("canaries", "alerts_fire", *OPERATION)} == {"unproven"}
+
+
+def test_gates_that_were_lowered_for_a_watch_prove_nothing():
+    """A watch says by which bars its rounds were judged: one that is lower is another, and so is one that is not said."""
+    mine = replace(SUBJECT, gates_digest=gates_digest(GATES))
+
+    def of_watch(digest):
+        found = states(replace(monitoring(gates_digest=digest), subject=mine))
+        return {found[name] for name in OPERATION}
+
+    assert of_watch(gates_digest(GATES)) == of_watch(gates_digest(SIX)) == of_watch(gates_digest(GATES[::-1])) == {"proven"}
+    lower = tuple(replace(gate, bar=1e6) if gate.name == "phi_findings" else gate for gate in GATES)
+    setting = tuple(replace(gate, settings={**gate.settings, "traces": 1}) if gate.name == "human_review" else gate for gate in GATES)
+    other = tuple(replace(gate, bound="below") if gate.name == "canaries" else gate for gate in GATES)
+    for gates in (lower, setting, other, GATES[1:]):
+        assert of_watch(gates_digest(gates)) == {"unproven"}
+    assert of_watch("") == {"unproven"}
 
 
 def test_what_broke_in_a_watch_of_this_stays_broken():

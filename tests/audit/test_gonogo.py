@@ -179,6 +179,57 @@ def test_a_report_of_operation_says_to_watch():
     assert any("--evidence watch/monitoring.json" in step.command for step in found)
 
 
+WATCHES = {
+    "failed": ({"no_go": 1}, "watch-again", True),
+    "off for a while": ({"switch_off_s": 9.0}, "watch-again", True),
+    "an alert": ({"alerts": {"error_rate": 1}}, "watch-again", True),
+    "unproven": ({"outcome": "UNPROVEN"}, "watch-again", False),
+    "too old": ({"ended_at": "2026-10-01T09:00:00Z"}, "watch-again", False),
+    "too short": ({"hours": 47.0}, "watch-again", False),
+    "never": (None, "watch", False),
+}
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+@pytest.mark.parametrize("what", WATCHES)
+def test_a_watch_that_did_not_prove_is_held_again_in_another_directory(what, env, tmp_path, monkeypatch):
+    """One that has ended is not gone on with; the scan takes the new file and not the old one, and each command is of the environment."""
+    monkeypatch.chdir(tmp_path)
+    change, directory, mend = WATCHES[what]
+    report = in_operation(change and replace(WATCHED, **change))
+    found = steps(replace(report, target=replace(report.target, env=env)))
+    (watch,) = (step for step in found if step.command.startswith("phi-audit watch"))
+    assert watch.gates == tuple(row.gate.name for row in report.gates if row.gate.week == 6 and row.state != "proven")
+    assert watch.do.startswith("Mend what broke. ") == mend
+    taken = taken_by("watch", watch.command)
+    assert (taken["directory"], taken["env"], taken["project"], taken["hours"]) == (Path(directory), env, "clinic-prod", 48.0)
+    (tmp_path / directory).mkdir()
+    for file in ("rehearsal.json", "alerts.json", f"{directory}/monitoring.json"):
+        (tmp_path / file).write_text("{}")
+    (scan,) = (step for step in found if step.command.startswith("phi-audit scan"))
+    taken = taken_by("scan", scan.command.replace(" STATE", " ."))
+    assert taken["env"] == env
+    assert [path for path in taken["evidence"] if path.name == "monitoring.json"] == [Path(directory) / "monitoring.json"]
+
+
+def taken_by(verb, command):
+    """What the real command takes out of these words."""
+    module, _, attribute = COMMANDS[verb][0].partition(":")
+    words = shlex.split(command)
+    assert words[:2] == ["phi-audit", verb]
+    return getattr(import_module(module), attribute).make_context(verb, words[2:], parent=click.Context(click.Command("phi-audit"))).params
+
+
+def test_a_watch_that_proved_is_given_once_more_and_not_held_again():
+    """Another gate is open: its scan takes the file of the watch that there was."""
+    report = rejudged(REPORTS["watched"], known_answers=None)
+    found = steps(report)
+    assert not any(step.command.startswith("phi-audit watch") for step in found)
+    (scan,) = (step.command for step in found if step.command.startswith("phi-audit scan"))
+    assert "--evidence watch/monitoring.json" in scan
+    assert "watch-again" not in scan
+
+
 def test_what_is_lacking_is_asked_for():
     """The load that the gate names, the plants that can show the bar, the watch's file."""
 

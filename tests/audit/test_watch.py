@@ -195,6 +195,11 @@ def test_a_quiet_time_is_clean(place, home):
     assert scanned_with(place, seen) == dict.fromkeys(OPERATION, "proven")
     assert scanned_with(place, replace(seen, hours=3.0)) == dict.fromkeys(OPERATION, "unproven")  # figures that the log does not hold
     assert scanned_with(place, seen, project="clinic-other") == dict.fromkeys(OPERATION, "unproven")
+    assert scanned_with(place, seen, gates=load_gates(shipped("gates.yaml"))) == dict.fromkeys(OPERATION, "unproven")  # lowered for it
+    place.clock.jump(timedelta(days=31))
+    assert scanned_with(place, seen) == dict.fromkeys(OPERATION, "unproven")  # too old
+    place.clock.jump(timedelta(days=-1, hours=-2))
+    assert scanned_with(place, seen) == dict.fromkeys(OPERATION, "proven")
     assert not vouched(replace(seen, journal_n=4), home / "audit", None).vouched
     log = home / "audit" / "audit-log.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"why":"begun"', b'"why":"other"'))
@@ -204,12 +209,12 @@ def test_a_quiet_time_is_clean(place, home):
     }  # fmt: skip
 
 
-def scanned_with(place, seen, project=PROJECT):
+def scanned_with(place, seen, project=PROJECT, gates=()):
     """The states of the gates of week 6 in a scan of the project that is given the watch's evidence; two hours are enough here."""
     now = place.clock.now()
     operation = [gate for gate in load_gates(shipped("gates.yaml"), week=6) if gate.name in OPERATION]
     hours = [replace(gate, bar=2.0) if gate.name == "monitored_hours" else gate for gate in operation]
-    judged_by = (*place.asked.gates, *hours)
+    judged_by = (*(gates or place.asked.gates), *hours)
     window = Window(now - 3 * HOUR, now)
     plan = Plan(place.asked.policy, project, 1, 0, since=window.since, until=window.until)
     done = assess(place.open_source(window, now), plan, judged_by, place.load, now=now, beside=Beside(monitoring=seen))
@@ -402,6 +407,47 @@ def test_figures_that_the_log_does_not_take_are_not_proven(place, home, no_answe
     assert "so that it does not hold these figures" in done.closing.reasons[-1]
     seen = load_evidence([home / "w" / "monitoring.json"]).monitoring
     assert (seen.outcome, vouched(seen, home / "audit", None).vouched) == ("UNPROVEN", False)
+
+
+def test_a_close_that_the_log_did_not_take_is_made_up_for_by_the_same_command(place, home, no_answers, monkeypatch):
+    """The log is held at the end alone: UNPROVEN, and the journal is left open; once the log is free it is closed, proven and known."""
+    held = []
+    monkeypatch.setattr("audit.chain.writing.WAIT_S", 0.1)
+    place.call()
+    place.clock.at(50 * MINUTE, lambda: held.append(locked(home / "audit" / "audit-log.jsonl")))
+    try:
+        done = place.hold(hours=1.0, every_s=1200.0)
+    finally:
+        held[0].close()
+    assert (done.closing.outcome, done.closing.exit_code, done.closing.monitoring.closed) == ("UNPROVEN", exits.UNPROVEN, True)
+    assert any("the same command goes on with it: the journal is left open" in text for text in done.problems), done.problems
+    assert not Journal(home / "w").closed
+    done = place.hold(hours=1.0, every_s=1200.0)
+    assert (done.closing.outcome, done.closing.reasons, done.problems) == ("CLEAN", (), ())
+    assert (Journal(home / "w").closed, len(done.closing.resumed)) == (True, 1)
+    assert [entry.facts["why"] for entry in places(home / "audit")][-2:] == ["resumed", "closed"]
+    assert vouched(load_evidence([home / "w" / "monitoring.json"]).monitoring, home / "audit", None).vouched
+
+
+def test_a_watch_that_ended_before_its_first_mark_is_gone_on_with(place, home, no_answers, monkeypatch):
+    """The log was held when it began, which is told at once; ended there, before any round, it is no journal that anybody cut."""
+    monkeypatch.setattr("audit.chain.writing.WAIT_S", 0.1)
+    place.call()
+    chain.append(home / "audit", "key_made", {}, now=place.clock.now())
+    log, told = locked(home / "audit" / "audit-log.jsonl"), []
+
+    def stop(text):
+        told.append(text)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hold(replace(place.asked, hours=1.0, every_s=1200.0), place.clock, on_problem=stop)
+    log.close()
+    assert "is proven only where the log holds its journal: mend that while it goes on" in told[0]
+    assert (list(places(home / "audit")), Journal(home / "w").rounds) == ([], [])
+    closing = place.hold(hours=1.0, every_s=1200.0, resume=True).closing
+    assert (closing.outcome, states(place)) == ("CLEAN", ["CLEAN"] * 4)
+    assert [entry.facts["why"] for entry in places(home / "audit")] == ["resumed", "hour", "closed"]
 
 
 def locked(path):
