@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import exp, fsum, lgamma, log, log1p
@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 from audit.alerts.evidence import Evidence, NotKnown
 from audit.alerts.rules import Metric, Rule
 from audit.calls.index import Rates
+from audit.calls.weighing import Drawn, Share
 from phi_guard.facts import TRACES_MAX
 
 Verdict: TypeAlias = Literal["bad", "between", "good", "unknown", "off"]
@@ -27,8 +28,9 @@ class Judged:
     Args:
         verdict: ``bad`` (beyond the bar, and enough of it), ``good`` (at the bar of resolving or below, or nothing there), ``between``,
             ``unknown`` (it cannot be judged now), ``off`` (what it needs was not given).
-        value: in the rule's unit; None where there is none.
-        n: what it rests on.
+        value: in the rule's unit; None where there is none. Where only a share of the calls is sent it is estimated
+            (`audit.calls.weighing`), but for dropped spans, the plan's quota and calls without a trace.
+        n: what it rests on: what was sent.
         bad: how many of them count against it.
         why: in words, what it was judged by or why it was not.
         trace_ids: of the calls that count most.
@@ -83,14 +85,15 @@ def _of_traces(inner: Callable[[Rule, Evidence, datetime], Judged]) -> Callable[
 @_of_traces
 def _rate(rule: Rule, facts: Evidence, at: datetime) -> Judged:
     rates = facts.rates(at - timedelta(seconds=rule.window_s), at)
-    bad, n = {
-        "error_rate": (rates.failed, rates.calls),
-        "tool_failure": (rates.tool_failures, rates.tool_uses),
-        "span_drop": (rates.dropped, rates.offered),
+    share = {
+        "error_rate": rates.ended,
+        "tool_failure": rates.used,
+        "span_drop": Share(rates.offered, min(rates.dropped, rates.offered)),
     }[rule.metric]
-    bad = min(bad, n)
-    value = 100 * bad / n if n else None
-    found = _held_against(rule, value, n, bad, shows=enough(rule, bad, n))
+    bad, n, about = share.bad, share.n, share.about
+    value = 100 * share.bad_about / about if n else None
+    shows = enough(rule, bad, n, share.drawn, share.largest)
+    found = _told(_held_against(rule, value, n, bad, shows=shows), about - n)
     return replace(found, trace_ids=_worst(rule.metric, rates), tool=_tool(rates) if rule.metric == "tool_failure" else "")
 
 
@@ -98,6 +101,7 @@ def _rate(rule: Rule, facts: Evidence, at: datetime) -> Judged:
 def _ttft(rule: Rule, facts: Evidence, at: datetime) -> Judged:
     rates = facts.rates(at - timedelta(seconds=rule.window_s), at)
     found = _held_against(rule, rates.ttft_p95_ms, rates.turns, 0, shows=rates.turns >= rule.min_count)
+    found = _told(found, rates.turns_unsent)
     return replace(found, trace_ids=_worst(rule.metric, rates))
 
 
@@ -105,13 +109,16 @@ def _ttft(rule: Rule, facts: Evidence, at: datetime) -> Judged:
 def _budget(rule: Rule, facts: Evidence, at: datetime) -> Judged:
     begin, end = month_of(at)
     rates = facts.rates(begin, at)
-    known = rates.started - rates.cost_unknown
-    calls_usd = rates.cost_usd * (rates.started / known if known > 0 else 1.0)  # a call of unknown cost counts as the mean of the others
+    begun = rates.started + rates.started_unsent
+    known = begun - rates.cost_unknown - rates.unknown_unsent
+    cost_usd = rates.cost_usd + rates.cost_unsent_usd
+    calls_usd = cost_usd * (begun / known if known > 0 else 1.0)  # a call of unknown cost counts as the mean of the others
     elapsed = (at - begin).total_seconds()
     value = rule.fixed_usd + calls_usd
     if rule.project_after_s and elapsed >= rule.project_after_s and rates.started >= rule.min_count:
         value = rule.fixed_usd + calls_usd * (end - begin).total_seconds() / elapsed
-    return replace(_held_against(rule, value, rates.started, 0, shows=True), window_s=int(elapsed))
+    found = _told(_held_against(rule, value, rates.started, 0, shows=True), rates.started_unsent)
+    return replace(found, window_s=int(elapsed))
 
 
 @_of_traces
@@ -159,17 +166,29 @@ _JUDGES: Final[Mapping[Metric, Callable[[Rule, Evidence, datetime, datetime], Ju
 }  # fmt: skip
 
 
-def enough(rule: Rule, bad: int, n: int) -> bool:
+def enough(rule: Rule, bad: int, n: int, drawn: Sequence[Drawn] = (), largest: int = 1) -> bool:
     """Whether so many of so many show anything, by the rule's own measure: minimum counts, the exact lower bound, or either.
 
-    ``min_bad`` holds in any case: one failure is never a rate.
+    ``min_bad`` holds in any case: one failure is never a rate. The minimum counts are of what was sent. Where calls were drawn, the bound
+    is that of `audit.calls.weighing.lowest`: half of what may fail is given to how many there are at most, half to the rate among these.
+
+    Args:
+        rule: in force.
+        bad: sent, and counting against it.
+        n: sent.
+        drawn: of them, what was sent with a chance below 1; empty where each stands for itself.
+        largest: of them in one call.
     """
     if bad < rule.min_bad or not n:
         return False
     counted = n >= rule.min_count
     if rule.shown == "counts" or (rule.shown == "either" and counted):
         return counted
-    return _fewer(bad, n, rule.bar / 100) > rule.confidence + _TIE
+    confidence = rule.confidence
+    if drawn:
+        confidence = (1 + confidence) / 2
+        n = Share(n, bad, tuple(drawn), largest).most(confidence)
+    return _fewer(bad, n, rule.bar / 100) > confidence + _TIE
 
 
 def _fewer(bad: int, n: int, rate: float) -> float:
@@ -199,6 +218,14 @@ def _held_against(rule: Rule, value: float | None, n: int, bad: int, *, shows: b
         return Judged("good", value, n, bad)
     few = "too few to say" if rule.above(value) else ""
     return Judged("between", value, n, bad, few)
+
+
+def _told(found: Judged, unsent: float) -> Judged:
+    """The same, saying what it stands for where only a share was sent."""
+    if not unsent:
+        return found
+    estimated = f"estimated: {found.n:,} that were sent stand for about {found.n + unsent:,.0f}"
+    return replace(found, why=f"{found.why}; {estimated}" if found.why else estimated)
 
 
 def _worst(metric: str, rates: Rates) -> tuple[str, ...]:

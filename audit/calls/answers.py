@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from audit.calls.records import Call, ToolUse, Turn
+from audit.calls.weighing import Drawn, Share
+from audit.timeline import Histogram
 
 Measure: TypeAlias = Literal["ttft_ms", "tool_ms", "session_ms", "cost_usd"]
 """TTFT-A of answered turns, duration of tools, duration of calls, cost of calls."""
@@ -71,11 +73,14 @@ class Detail:
 class Rates:
     """What the alerts are judged by: the counts of a window.
 
+    Counts are of what was sent. Where the relay sends a share of the calls only, what ends in ``unsent`` is how much more they stand for,
+    estimated (`audit.calls.weighing`); 0 where each call stands for itself.
+
     Args:
         calls: that ended in the window, or whose agent was lost in it.
         failed: of them.
         turns: answered turns that ended in the window.
-        ttft_p95_ms: 95th percentile (nearest rank) of their TTFT-A; None without one.
+        ttft_p95_ms: 95th percentile (nearest rank, each turn by its weight) of their TTFT-A; None without one.
         tool_uses: that ended in the window.
         tool_failures: of them.
         offered: spans offered by the calls that ended in the window.
@@ -86,6 +91,14 @@ class Rates:
         by_tool: uses and failures of each tool.
         worst: trace ids, at most `WORST`, of the calls that count most against a rate: under ``error_rate`` the last that failed, under
             ``ttft_p95`` the slowest, under ``tool_failure`` those with most failed tools, under ``span_drop`` those that dropped most.
+        turns_unsent: answered turns that were not sent.
+        started_unsent: calls that began in the window and were not sent.
+        cost_unsent_usd: cost of these.
+        unknown_unsent: of these, how many have no known or whole cost.
+        drawn: of ``calls`` and ``failed``, what was sent with a chance below 1, for each such chance; also for the one that was in force
+            last before the window, where roots in it tell a chance: then calls of it may have been drawn, and none came.
+        uses_drawn: likewise of ``tool_uses`` and ``tool_failures``.
+        uses_largest: uses of tools that one call has in the window, at most; 1 where that is no matter.
     """
 
     calls: int = 0
@@ -101,11 +114,76 @@ class Rates:
     cost_unknown: int = 0
     by_tool: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     worst: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    turns_unsent: float = 0.0
+    started_unsent: float = 0.0
+    cost_unsent_usd: float = 0.0
+    unknown_unsent: float = 0.0
+    drawn: tuple[Drawn, ...] = ()
+    uses_drawn: tuple[Drawn, ...] = ()
+    uses_largest: int = 1
+
+    @property
+    def ended(self) -> Share:
+        """Calls that ended, and those that failed."""
+        return Share(self.calls, min(self.failed, self.calls), self.drawn)
+
+    @property
+    def used(self) -> Share:
+        """Uses of tools, and those that failed."""
+        return Share(self.tool_uses, min(self.tool_failures, self.tool_uses), self.uses_drawn, self.uses_largest)
+
+
+class Uses(NamedTuple):
+    """Uses of a tool.
+
+    Args:
+        n: that were sent.
+        failed: of them.
+        unsent: for how many more they stand, estimated.
+        failed_unsent: for how many more failed ones, likewise.
+    """
+
+    n: int
+    failed: int
+    unsent: float = 0.0
+    failed_unsent: float = 0.0
+
+    @property
+    def about(self) -> float:
+        """How many there are, sent or not, estimated."""
+        return self.n + self.unsent
+
+    @property
+    def rate(self) -> float:
+        """The share of them that failed, estimated; there is at least one."""
+        return (self.failed + self.failed_unsent) / self.about
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated(Histogram):
+    """How values spread where only a share of the calls is sent: ``n`` and ``max`` are of what was sent, all else is estimated.
+
+    Args:
+        unsent: for how many more values those that were sent stand.
+    """
+
+    unsent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One step of a trend: the window's begin and its numbers."""
+    """One step of a trend: the window's begin and its numbers.
+
+    Args:
+        at: the window's begin.
+        n: values that were sent.
+        p50: the median, each value by its weight. Likewise the next two.
+        p95: the 95th percentile.
+        p99: the 99th percentile.
+        failed: of the values, how many failed.
+        unsent: for how many more values those stand, estimated.
+        failed_unsent: for how many more failed ones, likewise.
+    """
 
     at: datetime
     n: int
@@ -113,3 +191,5 @@ class Point:
     p95: float | None
     p99: float | None
     failed: int = 0
+    unsent: float = 0.0
+    failed_unsent: float = 0.0

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from math import ceil
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from audit.calls.answers import WORST, Choice, Detail, Measure, Order, Page, Point, Rates
+from audit.calls.answers import Choice, Detail, Measure, Order, Page, Point, Rates, Uses
 from audit.calls.choosing import ORDERS, below_calls, of_calls, place_of
-from audit.calls.measures import EDGES, course, spread
+from audit.calls.counting import count, is_drawn
+from audit.calls.measures import EDGES, course, course_weighed, spread, spread_weighed
 from audit.calls.reading import microseconds, rank, read_run
 from audit.calls.records import Call
 from audit.calls.summary import summarise
@@ -26,7 +26,7 @@ from audit.timeline import Histogram
 from phi_guard.policy import load_policy, shipped
 from phi_guard.policy.compiled import Policy
 
-__all__ = ["CallIndex", "Choice", "Detail", "Measure", "Order", "Page", "Point", "Rates"]
+__all__ = ["CallIndex", "Choice", "Detail", "Measure", "Order", "Page", "Point", "Rates", "Uses"]
 
 PAGE_MAX: Final = 1_000
 """Calls of a page."""
@@ -34,8 +34,6 @@ BATCH: Final = 2_000
 """Runs that wait in memory to be written together."""
 _TOGETHER: Final = 100
 """Calls that are in memory at a time while each is gone through."""
-_SLOWEST: Final = 200
-"""Slowest turns that the slowest calls are sought among."""
 _MEASURED: Final[Mapping[str, str]] = {
     "ttft_ms": "SELECT start, ttft, failed FROM turns WHERE ttft IS NOT NULL",
     "tool_ms": "SELECT start, ms, failed FROM tools WHERE ms IS NOT NULL",
@@ -174,70 +172,38 @@ class CallIndex:
             last = rows[-1]
 
     def histogram(self, measure: Measure, choice: Choice, *, tool: str = "") -> Histogram:
-        """How a measure spreads over the calls of a choice, with exact percentiles; of one tool alone where it is named."""
-        return spread((value for _, value, _ in self._measured(measure, choice, tool)), EDGES[measure])
+        """How a measure spreads over the calls of a choice, with exact percentiles; of one tool alone where it is named.
+
+        Where some of these calls stand for more than themselves, it is `audit.calls.answers.Estimated`.
+        """
+        rows, weights = self._measured(measure, choice, tool)
+        if weights:
+            return spread_weighed(((row[1], weight) for row, weight in zip(rows, weights, strict=True)), EDGES[measure])
+        return spread((value for _, value, _ in rows), EDGES[measure])
 
     def trend(self, measure: Measure, choice: Choice, *, step_s: int) -> tuple[Point, ...]:
         """A measure per step of so many seconds, steps without a value left out. What counts is when the call, turn or tool began."""
-        return course(self._measured(measure, choice, ""), step_s)
+        rows, weights = self._measured(measure, choice, "")
+        if weights:
+            return course_weighed(((*row, weight) for row, weight in zip(rows, weights, strict=True)), step_s)
+        return course(rows, step_s)
 
     def rates(self, since: datetime, until: datetime, choice: Choice) -> Rates:
         """The counts of the window from ``since`` on and before ``until``; of the choice only project and env are looked at."""
-        where, values = of_calls(Choice(project=choice.project, env=choice.env))
-        ended = f"end >= ? AND end < ? AND {where}"
-        window = (microseconds(since), microseconds(until), *values)
         with self._at_work() as db:
-            ask = db.execute
-            calls, failed, offered, dropped = ask(
-                f"SELECT count(*), total(failed), total(offered), total(dropped) FROM calls c WHERE {ended}",  # noqa: S608
-                window,
-            ).fetchone()
-            (n,) = ask(f"SELECT count(*) FROM turns c WHERE {ended} AND ttft IS NOT NULL", window).fetchone()  # noqa: S608
-            above = n - ceil(0.95 * n)  # values that nearest rank leaves above the percentile
-            slow = ask(
-                f"SELECT ttft, trace FROM turns c WHERE {ended} AND ttft IS NOT NULL ORDER BY ttft DESC, trace LIMIT ?",  # noqa: S608
-                (*window, max(_SLOWEST, above + 1)),
-            ).fetchall()
-            by_tool = {
-                tool: (n, bad)
-                for tool, n, bad in ask(f"SELECT tool, count(*), sum(failed) FROM tools c WHERE {ended} GROUP BY tool", window)  # noqa: S608
-            }
-            started, cost, unpriced = ask(
-                f"SELECT count(*), total(cost), total(unpriced) FROM calls c WHERE start >= ? AND start < ? AND {where}",  # noqa: S608
-                window,
-            ).fetchone()
-            broken = ask(f"SELECT trace FROM calls c WHERE {ended} AND failed ORDER BY end DESC, trace LIMIT ?", (*window, WORST))  # noqa: S608
-            worst = {"error_rate": tuple(trace for (trace,) in broken)}
-            mishaps = ask(
-                f"SELECT trace FROM tools c WHERE {ended} AND failed GROUP BY trace ORDER BY count(*) DESC, trace LIMIT ?",  # noqa: S608
-                (*window, WORST),
-            )
-            worst["tool_failure"] = tuple(trace for (trace,) in mishaps)
-            losing = ask(f"SELECT trace FROM calls c WHERE {ended} AND dropped ORDER BY dropped DESC, trace LIMIT ?", (*window, WORST))  # noqa: S608
-            worst["span_drop"] = tuple(trace for (trace,) in losing)
-        worst["ttft_p95"] = tuple(dict.fromkeys(trace for _, trace in slow))[:WORST]
-        return Rates(
-            calls=calls,
-            failed=int(failed),
-            turns=n,
-            ttft_p95_ms=slow[above][0] if n else None,
-            tool_uses=sum(n for n, _ in by_tool.values()),
-            tool_failures=sum(bad for _, bad in by_tool.values()),
-            offered=int(offered),
-            dropped=int(dropped),
-            started=started,
-            cost_usd=round(cost, 6),
-            cost_unknown=int(unpriced),
-            by_tool=by_tool,
-            worst=worst,
-        )
+            return count(db, since, until, choice)
 
     def tools(self, choice: Choice) -> Mapping[str, tuple[int, int]]:
-        """Uses and failures of each tool over the calls of a choice."""
+        """Uses and failures of each tool over the calls of a choice, those that were sent."""
+        return {tool: (uses.n, uses.failed) for tool, uses in self.used(choice).items()}
+
+    def used(self, choice: Choice) -> Mapping[str, Uses]:
+        """Uses and failures of each tool over the calls of a choice, and what they stand for."""
         where, values = below_calls(choice)
-        asked = f"SELECT tool, count(*), sum(failed) FROM tools c WHERE {where} GROUP BY tool ORDER BY tool"  # noqa: S608
         with self._at_work() as db:
-            return {tool: (n, failed) for tool, n, failed in db.execute(asked, values)}
+            more = ", total(weight - 1), total((weight - 1) * failed)" if is_drawn(db) else ""
+            asked = f"SELECT tool, count(*), sum(failed){more} FROM tools c WHERE {where} GROUP BY tool ORDER BY tool"  # noqa: S608
+            return {tool: Uses(*counts) for tool, *counts in db.execute(asked, values)}
 
     def errors(self, choice: Choice) -> Mapping[str, int]:
         """Spans with each error, ``<class>: <code>``, over the calls of a choice."""
@@ -306,7 +272,8 @@ class CallIndex:
         except sqlite3.Error as fault:
             raise unusable(self._path, fault) from None
 
-    def _measured(self, measure: Measure, choice: Choice, tool: str) -> list[tuple[int, float, int]]:
+    def _measured(self, measure: Measure, choice: Choice, tool: str) -> tuple[list[tuple[int, float, int]], list[float]]:
+        """Values with their instants and whether they failed; and their weights, none where each is 1."""
         whole = measure in {"session_ms", "cost_usd"}
         where, values = of_calls(choice) if whole else below_calls(choice)
         asked = f"{_MEASURED[measure]} AND {where}".replace(" WHERE", " c WHERE", 1)
@@ -314,7 +281,11 @@ class CallIndex:
             asked += " AND c.tool = ?" if measure == "tool_ms" else " AND c.trace IN (SELECT trace FROM tools WHERE tool = ?)"
             values = (*values, tool)
         with self._at_work() as db:
-            return db.execute(asked, values).fetchall()
+            if not is_drawn(db):
+                return db.execute(asked, values).fetchall(), []
+            rows = db.execute(asked.replace("failed FROM", "failed, weight FROM", 1), values).fetchall()
+        weights = [weight for *_, weight in rows]
+        return [(start, value, failed) for start, value, failed, _ in rows], weights if any(weight > 1 for weight in weights) else []
 
     def _tallied(self, kind: str, choice: Choice) -> dict[str, int]:
         where, values = below_calls(choice)

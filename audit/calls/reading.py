@@ -35,7 +35,7 @@ _TURN: Final = (
     "cost_unknown", "interrupted", "handoff",
 )  # fmt: skip
 _WANTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "voice_session": (*_EVERY, *_END, "cost_usd", "cost_unknown", "agent_version", "policy_digest", *_MEDIA),
+    "voice_session": (*_EVERY, *_END, "cost_usd", "cost_unknown", "sampling_rate", "agent_version", "policy_digest", *_MEDIA),
     "session.start": _EVERY,
     "policy.guardrail": (*_EVERY, "consent", "policy_digest"),
     "user_turn": (*_EVERY, *_TURN),

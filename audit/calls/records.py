@@ -68,6 +68,7 @@ class Call:
         redactions: how often the policy redacted each field; ``unknown`` for fields nobody named.
         agent_media: as the agent measured it.
         client_media: as the caller's side measured it.
+        sampling_rate: chance with which it was sent, as its end reports; None where nothing was sampled, or it has no end.
     """
 
     trace_id: str
@@ -98,6 +99,7 @@ class Call:
     redactions: Mapping[str, int] = field(default_factory=dict)
     agent_media: Media = Media()
     client_media: Media = Media()
+    sampling_rate: float | None = None
 
     @property
     def duration_s(self) -> float | None:

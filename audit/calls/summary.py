@@ -69,6 +69,7 @@ def _call(ordered: Sequence[Part], known: Sequence[Part], turns: Sequence[Turn],
         redactions=dict(sorted(redactions.items())),
         agent_media=_media(root, "agent"),
         client_media=_media(root, "client"),
+        sampling_rate=_number(root, "sampling_rate"),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from phi_guard.errors import PhiGuardError
 from phi_guard.runtime import keep_private
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables; another one's file is put aside."""
 WAIT_S: Final = 10.0
 """Seconds to wait for another process that writes."""
@@ -21,16 +21,17 @@ CREATE TABLE parts (trace BLOB NOT NULL, id BLOB NOT NULL, rank BLOB NOT NULL, b
 CREATE TABLE calls (
     trace TEXT PRIMARY KEY, project TEXT NOT NULL, env TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER, duration REAL NOT NULL,
     ttft REAL NOT NULL, slowest REAL NOT NULL, cost REAL, unpriced INTEGER NOT NULL, errors INTEGER NOT NULL, failed INTEGER NOT NULL,
-    tool_errors INTEGER NOT NULL, offered INTEGER NOT NULL, dropped INTEGER NOT NULL
+    tool_errors INTEGER NOT NULL, offered INTEGER NOT NULL, dropped INTEGER NOT NULL,
+    weight REAL NOT NULL, told INTEGER NOT NULL
 );
 CREATE TABLE bodies (trace TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE turns (
     trace TEXT NOT NULL, project TEXT NOT NULL, env TEXT NOT NULL, began INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER, ttft REAL,
-    failed INTEGER NOT NULL
+    failed INTEGER NOT NULL, weight REAL NOT NULL
 );
 CREATE TABLE tools (
     trace TEXT NOT NULL, project TEXT NOT NULL, env TEXT NOT NULL, began INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER, ms REAL,
-    tool TEXT NOT NULL, failed INTEGER NOT NULL
+    tool TEXT NOT NULL, failed INTEGER NOT NULL, weight REAL NOT NULL
 );
 CREATE TABLE tallies (
     trace TEXT NOT NULL, project TEXT NOT NULL, env TEXT NOT NULL, began INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -40,10 +41,11 @@ CREATE TABLE strays (trace TEXT PRIMARY KEY, project TEXT NOT NULL, start INTEGE
 CREATE TABLE memory (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE INDEX calls_start ON calls (start, trace, project, env, cost, unpriced);
 CREATE INDEX calls_end ON calls (end, project, env, failed, offered, dropped);
+CREATE INDEX calls_drawn ON calls (end, project, env, weight, failed) WHERE weight > 1;
 CREATE INDEX turns_trace ON turns (trace);
-CREATE INDEX turns_end ON turns (end, project, env, ttft, trace);
+CREATE INDEX turns_end ON turns (end, project, env, ttft, trace, weight);
 CREATE INDEX tools_trace ON tools (trace);
-CREATE INDEX tools_end ON tools (end, project, env, tool, failed, trace);
+CREATE INDEX tools_end ON tools (end, project, env, tool, failed, trace, weight);
 CREATE INDEX tallies_trace ON tallies (trace);
 CREATE INDEX strays_start ON strays (start);
 """

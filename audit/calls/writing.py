@@ -11,6 +11,7 @@ import msgspec
 
 from audit.calls.reading import Part, microseconds
 from audit.calls.summary import summarise
+from audit.calls.weighing import weight_of
 
 READ: Final = msgspec.json.Decoder(Part)
 """Reads a part as it is kept."""
@@ -70,26 +71,26 @@ def _summarise(db: sqlite3.Connection, trace_bytes: bytes) -> None:
         return
     call = detail.call
     began, end, length = microseconds(call.start) or 0, microseconds(call.end), call.duration_s
-    place = (trace, call.project, call.env)
+    place, weight = (trace, call.project, call.env), weight_of(call.sampling_rate)
     row = (
         *place, began, end, -1.0 if length is None else length, -1.0 if call.ttft_p95_ms is None else call.ttft_p95_ms,
         -1.0 if call.ttft_max_ms is None else call.ttft_max_ms, call.cost_usd, call.cost_unknown or call.cost_usd is None, call.errors,
-        call.failed, call.tool_errors, call.offered or 0, call.dropped or 0,
+        call.failed, call.tool_errors, call.offered or 0, call.dropped or 0, weight, call.sampling_rate is not None,
     )  # fmt: skip
     db.execute(f"INSERT OR REPLACE INTO calls VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
     db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (trace, WRITE.encode(call)))
     db.executemany(
-        "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (*place, began, microseconds(turn.start) or began, microseconds(turn.end), turn.ttft_ms, bool(turn.error))
+            (*place, began, microseconds(turn.start) or began, microseconds(turn.end), turn.ttft_ms, bool(turn.error), weight)
             for turn in detail.turns
             if turn.speaker == "agent"
         ],
     )
     db.executemany(
-        "INSERT INTO tools VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tools VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (*place, began, microseconds(use.start) or began, microseconds(use.end), use.duration_ms, use.tool, use.failed)
+            (*place, began, microseconds(use.start) or began, microseconds(use.end), use.duration_ms, use.tool, use.failed, weight)
             for use in detail.tools
         ],
     )

@@ -20,7 +20,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from audit import chain
-from audit.calls.index import CallIndex, Choice, Detail, Page
+from audit.calls.index import CallIndex, Choice, Detail, Page, Uses
 from audit.calls.records import Call, Media, Spread, ToolUse, Turn
 from audit.dashboard import query
 from audit.dashboard.access import POLICY, Access, host_of
@@ -223,6 +223,9 @@ class Hostile:
 
     def tools(self, choice):
         return {ATTACK: (3, 2), f"tool.{ATTACK}": (4, 0)}
+
+    def used(self, choice):
+        return {tool: Uses(*counts) for tool, counts in self.tools(choice).items()}
 
     def errors(self, choice):
         return {ATTACK: 7}

@@ -8,11 +8,12 @@ from math import fsum
 from pathlib import Path
 from typing import Final
 
+from audit.calls.answers import Estimated
 from audit.calls.index import CallIndex, Choice
 from audit.dashboard.views.charts import stacked
 from audit.dashboard.views.cost_projection import DAYS_MIN, Projection, month_of, project, used_up
 from audit.dashboard.views.latency import marks
-from audit.dashboard.views.parts import Panel, State, of_rate, usd
+from audit.dashboard.views.parts import Panel, State, of_rate, standing, usd
 from audit.report import charts
 from audit.report.content import Table
 from audit.report.parts import counted
@@ -46,7 +47,7 @@ class CostView:
         prices: where the prices come from, and from when; calls whose cost is not known.
         state: of the budget.
         quota_state: of the plan's quota.
-        month_usd: known cost of the month's calls so far, without the fixed part.
+        month_usd: known cost of the month's calls so far, without the fixed part; of all of them, estimated, where only a share is sent.
         total_usd: with it.
         budget_usd: of the month.
         projection: or None before three whole days.
@@ -55,7 +56,8 @@ class CostView:
         used_up: the day the quota is used up at this rate; None where that is not in this month.
         unknown: calls of the month whose cost is not known.
         dearest: trace id and cost of the dearest calls of the choice, at most five.
-        days: known cost of each day of the month so far.
+        days: known cost of each day of the month so far; likewise.
+        unsent: calls of the month that were not sent, estimated; 0 where each stands for itself.
     """
 
     per_call: Panel
@@ -74,6 +76,7 @@ class CostView:
     unknown: int
     dearest: tuple[tuple[str, float], ...]
     days: tuple[tuple[date, float], ...]
+    unsent: float = 0.0
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -93,6 +96,9 @@ def cost(
     prices_as_of: str = "",
 ) -> CostView:
     """What the calls of a choice cost, and the month of ``now`` in the choice's project and environment.
+
+    Where only a share of the calls is sent, what all of them cost is estimated (D. G. Horvitz and D. J. Thompson, Journal of the American
+    Statistical Association 47 (1952)); the plan's quota counts what was sent.
 
     Args:
         index: asked.
@@ -130,6 +136,7 @@ def cost(
         unknown=month.unknown,
         dearest=dearest,
         days=month.days,
+        unsent=month.unsent,
     )
 
 
@@ -145,6 +152,7 @@ class _Month:
     calls: int
     unknown: int
     spent: float
+    unsent: float
 
 
 def _month(index: CallIndex, choice: Choice, now: datetime) -> _Month:
@@ -153,12 +161,14 @@ def _month(index: CallIndex, choice: Choice, now: datetime) -> _Month:
     eldest = index.page(wide, order="start", descending=False, limit=1).calls
     known_from = eldest[0].start if eldest else None
     day = first if known_from is None else max(first, known_from.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
-    days, calls, unknown = list[tuple[date, float]](), 0, 0
+    days, calls, unknown, unsent = list[tuple[date, float]](), 0, 0, 0.0
     while known_from is not None and day <= now:
         rates = index.rates(day, day + timedelta(days=1), wide)
-        days.append((day.date(), rates.cost_usd))
+        days.append((day.date(), rates.cost_usd + rates.cost_unsent_usd))
         calls, unknown, day = calls + rates.started, unknown + rates.cost_unknown, day + timedelta(days=1)
-    return _Month(first, end, now.astimezone(UTC).date(), known_from, tuple(days), calls, unknown, fsum(cost for _, cost in days))
+        unsent += rates.started_unsent
+    spent = fsum(cost for _, cost in days)
+    return _Month(first, end, now.astimezone(UTC).date(), known_from, tuple(days), calls, unknown, spent, unsent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,8 @@ def _per_call(held: Histogram, dearest: tuple[tuple[str, float], ...]) -> Panel:
         return Panel("per-call", title, words=(missing, advice))
     spread = f"median {usd(held.p50)}, p95 {usd(held.p95)}, dearest {usd(held.max)}, together {usd(held.total)}"
     words = [f"{counted(held.n, 'call')} with a known cost: {spread}."]
+    if isinstance(held, Estimated):
+        words = [f"{standing(held.n, held.unsent, 'call')}, with a known cost: {spread}. All but the dearest is estimated."]
     if held.max >= COARSE_USD:
         words.append("Bars are half a cent wide, from ten cents on five cents.")
     shown = {name: round(value, 4) for name, value in marks(held).items()}
@@ -214,9 +226,10 @@ def _month_panel(month: _Month, state: State, total: float, projection: Projecti
     if month.known_from is None:
         return Panel("month", title, words=("No call is known, so nothing was spent that we know of.",
                      f"LiveKit's fixed {usd(fixed)} a month is due all the same."))  # fmt: skip
-    words = [
-        f"So far {usd(month.spent)} for {counted(month.calls, 'call')} and LiveKit's fixed {usd(fixed)}: {usd(total)} of {usd(budget)}."
-    ]
+    calls = counted(month.calls, "call")
+    if month.unsent:
+        calls = f"{standing(month.calls, month.unsent, 'call')} (an estimate; Azure's invoice says what it was),"
+    words = [f"So far {usd(month.spent)} for {calls} and LiveKit's fixed {usd(fixed)}: {usd(total)} of {usd(budget)}."]
     if month.known_from > month.first:
         since = f"{month.known_from:%d %b}"
         words.append(f"The first call known here is of {since}: what came before, if anything did, is not in these figures.")
@@ -231,7 +244,8 @@ def _month_panel(month: _Month, state: State, total: float, projection: Projecti
             f" percentile bootstrap of those days at 95 %{rough}."
         )
     if month.unknown:
-        words.append(f"{of_rate(month.unknown, month.calls)} of the calls have no known or whole cost, so all of this is a lower bound.")
+        which = "calls that were sent" if month.unsent else "calls"
+        words.append(f"{of_rate(month.unknown, month.calls)} of the {which} have no known or whole cost, so all of this is a lower bound.")
     rows = {f"{day:%d %b}": (fixed if not i else 0.0, cost) for i, (day, cost) in enumerate(month.days)}
     chart = stacked(rows, parts=("fixed", "calls"), title=f"{title}, running total", unit="USD", limit=budget, running=True)
     running, cells = fixed, list[tuple[str, ...]]()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from math import fsum
 from typing import Final
 
 from audit import statistics
-from audit.calls.index import CallIndex, Choice, Point
+from audit.calls.index import CallIndex, Choice, Point, Uses
+from audit.calls.weighing import Share, interval
 from audit.dashboard.views.charts import moment
 from audit.dashboard.views.latency import step_of
-from audit.dashboard.views.parts import Panel, State, of_rate, since_of
+from audit.dashboard.views.parts import Panel, State, of_rate, since_of, standing
 from audit.report import charts
 from audit.report.content import Table
 from audit.report.parts import percent
@@ -53,6 +55,9 @@ class ErrorsView:
 def errors(index: CallIndex, choice: Choice, now: datetime) -> ErrorsView:
     """What failed in the calls of a choice.
 
+    Where only a share of the calls is sent, shares are estimated (D. G. Horvitz and D. J. Thompson, Journal of the American Statistical
+    Association 47 (1952)), and what is counted is said to be of what was sent.
+
     Args:
         index: asked.
         choice: whose calls; for the rate of calls only its span, project and environment count.
@@ -61,45 +66,71 @@ def errors(index: CallIndex, choice: Choice, now: datetime) -> ErrorsView:
     since, until = since_of(choice, now)
     rates = index.rates(since, until, choice)
     return ErrorsView(
-        rate=_rate(rates.calls, rates.failed, index.trend("session_ms", choice, step_s=(step := step_of(choice, now))), step),
+        rate=_rate(rates.ended, index.trend("session_ms", choice, step_s=(step := step_of(choice, now))), step),
         classes=_classes(index.errors(choice)),
-        tools=_tools(index.tools(choice)),
+        tools=_tools(index.used(choice)),
         worst=rates.worst,
     )
 
 
-def judge(bad: int, n: int, limit: float) -> State:
-    """How a share stands: bad above the limit with at least two of `LEAST` or more; watch where it is above and rests on fewer."""
+def judge(bad: int, n: int, limit: float, rate: float | None = None) -> State:
+    """How a share stands: bad above the limit with at least two of `LEAST` or more; watch where it is above and rests on fewer.
+
+    Args:
+        bad: of ``n``, as they were sent.
+        n: likewise.
+        limit: of the share.
+        rate: the share, where it is estimated and not that of the counts.
+    """
     if not n:
         return "unknown"
-    if bad / n <= limit:
+    if (bad / n if rate is None else rate) <= limit:
         return "good"
     return "bad" if bad >= 2 and n >= LEAST else "watch"
 
 
-def _rate(calls: int, failed: int, points: tuple[Point, ...], step_s: int) -> Panel:
+def _rate(share: Share, points: tuple[Point, ...], step_s: int) -> Panel:
     title = "Calls that failed"
-    if not calls:
+    calls, failed, unsent = share.n, share.bad, share.about - share.n
+    if not calls or share.rate is None:
         return Panel("rate", title, words=("No call ended in this span.", "Choose a longer span, or wait for the first call to end."))
-    state = judge(failed, calls, CALLS_MAX)
-    held = _interval(failed, calls)
+    state = judge(failed, calls, CALLS_MAX, share.rate)
+    held = _interval(share)
     words = [
         f"{of_rate(failed, calls)} of the calls that ended failed; the limit is {percent(CALLS_MAX)}.",
-        f"So many calls leave open a rate of {percent(held.low)} to {percent(held.value)} (Clopper-Pearson, two-sided, 95 %).",
+        f"So many calls leave open a rate of {percent(held.low)} to {percent(held.value)} ({held.method}, two-sided, 95 %).",
     ]
+    if unsent:
+        words[0] = (
+            f"About {percent(share.rate)} of the calls that ended failed, {failed:,} of {standing(calls, unsent, 'call')};"
+            f" the limit is {percent(CALLS_MAX)}. Calls that fail are all sent, of the others a share."
+        )
     if state == "watch":
         words.append(f"That is above the limit, but rests on too few to be called bad: at least 2 failures in {LEAST} calls.")
-    rows = {moment(point.at, step_s): (point.n, point.failed) for point in points[-DAYS_MAX:]}
+    shown = points[-DAYS_MAX:]
+    if any(point.unsent for point in shown):
+        return _estimated(Panel("rate", title, state, tuple(words)), shown, step_s)
+    rows = {moment(point.at, step_s): (point.n, point.failed) for point in shown}
     chart = charts.columns(rows, title="Ended calls, and those that failed", whole="calls", part="failed") if rows else None
     cells = tuple((name, f"{n:,}", f"{bad:,}", percent(bad / n) if n else "–") for name, (n, bad) in rows.items())
     table = Table("Ended calls, UTC", ("Begins", "#Calls", "#Failed", "#Share"), cells, folded=True) if cells else None
     return Panel("rate", title, state, tuple(words), chart=chart, table=table)
 
 
+def _estimated(panel: Panel, points: tuple[Point, ...], step_s: int) -> Panel:
+    """The rate's panel with its trend, where points stand for more than was sent."""
+    held = [(moment(p.at, step_s), p.n, p.n + p.unsent, p.failed + p.failed_unsent) for p in points]
+    rows = {name: (round(about), round(bad)) for name, _, about, bad in held}
+    chart = charts.columns(rows, title="Ended calls, and those that failed, about", whole="calls", part="failed")
+    cells = tuple((name, f"{n:,}", f"{about:,.0f}", f"{bad:,.0f}", percent(bad / about)) for name, n, about, bad in held)
+    names = ("Begins", "#Calls sent", "#Calls, about", "#Failed, about", "#Share, about")
+    return replace(panel, chart=chart, table=Table("Ended calls, UTC", names, cells, folded=True))
+
+
 @lru_cache(maxsize=64)
-def _interval(failed: int, calls: int) -> statistics.Bound:
+def _interval(share: Share) -> statistics.Bound:
     """The exact interval, which takes a while over thousands of calls: kept while the counts are the same."""
-    return statistics.clopper_pearson(failed, calls, sides="two")
+    return interval(share)
 
 
 def _classes(counts: Mapping[str, int]) -> Panel:
@@ -112,19 +143,33 @@ def _classes(counts: Mapping[str, int]) -> Panel:
     return Panel("classes", title, "watch", (text,), chart=charts.bars(top, title="Errors by class", style="bar bad"), table=table)
 
 
-def _tools(used: Mapping[str, tuple[int, int]]) -> Panel:
+def _tools(used: Mapping[str, Uses]) -> Panel:
     title = "Tools that failed"
     if not used:
         return Panel("tools", title, words=("No tool ran in these calls.",))
-    n, bad = (sum(pair[i] for pair in used.values()) for i in (0, 1))
-    state = judge(bad, n, TOOLS_MAX)
-    rows = sorted(used.items(), key=lambda item: (-item[1][1], -item[1][0], item[0]))[:ROWS_MAX]
-    words = [f"{of_rate(bad, n)} of the uses of tools failed; the limit is {percent(TOOLS_MAX)}."]
-    over = [name for name, (uses, failures) in rows if judge(failures, uses, TOOLS_MAX) == "bad"]
+    every = together(used)
+    state = judge(every.failed, every.n, TOOLS_MAX, every.rate)
+    rows = sorted(used.items(), key=lambda item: (-item[1].failed, -item[1].n, item[0]))[:ROWS_MAX]
+    words = [f"{of_rate(every.failed, every.n)} of the uses of tools failed; the limit is {percent(TOOLS_MAX)}."]
+    if every.unsent:
+        words[0] = (
+            f"About {percent(every.rate)} of the uses of tools failed, {every.failed:,} of {standing(every.n, every.unsent, 'use')};"
+            f" the limit is {percent(TOOLS_MAX)}."
+        )
+    over = [name for name, uses in rows if judge(uses.failed, uses.n, TOOLS_MAX, uses.rate) == "bad"]
     if over:
         words.append(f"By itself above the limit: {', '.join(over)}.")
-    failing = {name: failures for name, (_, failures) in rows if failures}
+    failing = {name: uses.failed for name, uses in rows if uses.failed}
     chart = charts.bars(failing, title="Failed uses of each tool", style="bar bad") if failing else None
-    cells = tuple((name, f"{uses:,}", f"{failures:,}", percent(failures / uses) if uses else "–") for name, (uses, failures) in rows)
-    table = Table("Uses of tools", ("Tool", "#Uses", "#Failed", "#Share"), cells)
+    names, cells = ("Tool", "#Uses", "#Failed", "#Share"), [(name, f"{u.n:,}", f"{u.failed:,}", percent(u.rate)) for name, u in rows]
+    if every.unsent:
+        names = ("Tool", "#Uses sent", "#Failed", "#Share, about")
+    table = Table("Uses of tools", names, tuple(cells))
     return Panel("tools", title, "bad" if over else state, tuple(words), chart=chart, table=table)
+
+
+def together(used: Mapping[str, Uses]) -> Uses:
+    """The uses of all tools."""
+    rows = list(used.values())
+    more = (fsum(uses.unsent for uses in rows), fsum(uses.failed_unsent for uses in rows))
+    return Uses(sum(uses.n for uses in rows), sum(uses.failed for uses in rows), *more)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from audit.calls.index import CallIndex, Choice, Measure
+from audit.calls.answers import Estimated
+from audit.calls.index import CallIndex, Choice, Measure, Uses
 from audit.dashboard.views import charts
 from audit.dashboard.views.explanation import SLOW_MS
-from audit.dashboard.views.parts import Panel, State, ms, of_rate
+from audit.dashboard.views.parts import Panel, State, ms, of_rate, standing
 from audit.report import charts as report_charts
 from audit.report.content import Table
-from audit.report.parts import counted
+from audit.report.parts import counted, percent
 from audit.timeline import Histogram
 
 HOURS: Final = timedelta(hours=48)
@@ -76,6 +77,9 @@ _SESSIONS: Final = _Kind(
 def latency(index: CallIndex, choice: Choice, now: datetime) -> LatencyView:
     """The latency of the calls of a choice.
 
+    Where only a share of the calls is sent, percentiles and bars are estimated, each value by its weight (D. G. Horvitz and D. J. Thompson,
+    Journal of the American Statistical Association 47 (1952)).
+
     Args:
         index: asked.
         choice: whose calls; a span of 48 hours or less is shown by the hour, else by the day.
@@ -85,8 +89,8 @@ def latency(index: CallIndex, choice: Choice, now: datetime) -> LatencyView:
     answers = _pair(index, choice, now, step_s, _ANSWERS)
     tools = _pair(index, choice, now, step_s, _TOOLS)
     sessions = _pair(index, choice, now, step_s, _SESSIONS)
-    used = sorted(index.tools(choice).items(), key=lambda item: (-item[1][0], item[0]))[:TOOLS_MAX]
-    by_tool = tuple(_spread(index.histogram("tool_ms", choice, tool=name), _of_tool(name, n, bad)) for name, (n, bad) in sorted(used))
+    used = sorted(index.used(choice).items(), key=lambda item: (-item[1].n, item[0]))[:TOOLS_MAX]
+    by_tool = tuple(_spread(index.histogram("tool_ms", choice, tool=name), _of_tool(name, uses)) for name, uses in sorted(used))
     empty = not any(panel.chart for panel in (*answers, *tools, *sessions))
     return LatencyView("hour" if step_s == _HOUR_S else "day", answers, tools, sessions, by_tool, empty)
 
@@ -102,8 +106,11 @@ def slug(name: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-") or "unnamed"
 
 
-def _of_tool(name: str, n: int, bad: int) -> _Kind:
-    return _Kind("tool_ms", slug(name), name, "use", f"{of_rate(bad, n)} failed.", "ms", _FINE)
+def _of_tool(name: str, uses: Uses) -> _Kind:
+    about = f"{of_rate(uses.failed, uses.n)} failed."
+    if uses.unsent:
+        about = f"{uses.failed:,} of {standing(uses.n, uses.unsent, 'use')}, failed: about {percent(uses.rate)}."
+    return _Kind("tool_ms", slug(name), name, "use", about, "ms", _FINE)
 
 
 def _pair(index: CallIndex, choice: Choice, now: datetime, step_s: int, kind: _Kind) -> tuple[Panel, ...]:
@@ -122,7 +129,8 @@ def _pair(index: CallIndex, choice: Choice, now: datetime, step_s: int, kind: _K
         points, since=since, until=until, step_s=step_s, title=title, unit=kind.unit, scale=kind.scale, limit=kind.limit
     )  # fmt: skip
     rows = tuple((charts.moment(p.at, step_s), f"{p.n:,}", *(_value(value, kind) for value in (p.p50, p.p95, p.p99))) for p in points)
-    table = Table(f"{title}, UTC", ("Begins", "#Number", "#p50", "#p95", "#p99"), rows, folded=True)
+    number = "#Number sent" if any(point.unsent for point in points) else "#Number"
+    table = Table(f"{title}, UTC", ("Begins", number, "#p50", "#p95", "#p99"), rows, folded=True)
     words = "The band reaches from the median to the 95th percentile of each step; steps without a value are gaps."
     return spread, Panel(f"{kind.name}-trend", title, words=(words,), chart=drawing, table=table)
 
@@ -136,7 +144,8 @@ def _spread(held: Histogram, kind: _Kind) -> Panel:
     edges = [edge / kind.scale for edge in held.edges]
     budgets = {} if kind.limit is None else {"limit of p95": kind.limit / kind.scale}
     drawing = report_charts.histogram(edges, held.counts, title=kind.title, unit=kind.unit, marks=shown, budgets=budgets)
-    spread = f"{counted(held.n, kind.what)}: p50 {ms(held.p50)}, p95 {ms(held.p95)}, p99 {ms(held.p99)}, longest {ms(held.max)}."
+    number = standing(held.n, held.unsent, kind.what) if isinstance(held, Estimated) else counted(held.n, kind.what)
+    spread = f"{number}: p50 {ms(held.p50)}, p95 {ms(held.p95)}, p99 {ms(held.p99)}, longest {ms(held.max)}."
     state: State = "unknown"
     words = [kind.about, spread]
     if kind.limit is not None:
@@ -154,7 +163,8 @@ def _bins(held: Histogram, kind: _Kind) -> Table:
         if n:
             low, high = held.edges[i] / kind.scale, held.edges[i + 1] / kind.scale
             rows.append((f"{low:g} {'and above' if i == last else f'to {high:g}'} {kind.unit}", f"{n:,}", ""))
-    return Table(f"{kind.title}: percentiles and bins", ("What", "#Number", "#Value"), tuple(rows), folded=True)
+    number = "#Number, about" if isinstance(held, Estimated) else "#Number"
+    return Table(f"{kind.title}: percentiles and bins", ("What", number, "#Value"), tuple(rows), folded=True)
 
 
 def marks(held: Histogram) -> dict[str, float]:

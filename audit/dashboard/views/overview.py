@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import fsum
 from typing import TYPE_CHECKING, Final
 
+from audit.calls.answers import Estimated
 from audit.calls.index import CallIndex, Choice, Point
 from audit.dashboard.views.cost import CostView
-from audit.dashboard.views.errors import CALLS_MAX, TOOLS_MAX, judge
+from audit.dashboard.views.errors import CALLS_MAX, TOOLS_MAX, judge, together
 from audit.dashboard.views.explanation import SLOW_MS
-from audit.dashboard.views.parts import NONE, State, Tile, ago, ms, of_rate, usd
+from audit.dashboard.views.parts import NONE, State, Tile, ago, ms, of_rate, standing, usd
 from audit.dashboard.views.verdict import SCAN, VerdictView
 from audit.moments import instant
 from audit.report.parts import counted, percent
+from audit.timeline import Histogram
 from phi_guard.switch import SwitchState
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ def overview(
     cost: CostView | None = None,
 ) -> OverviewView:
     """The first page.
+
+    Where only a share of the calls is sent, counts are of what was sent, and shares, percentiles and costs are estimated as on the pages
+    that the tiles lead to.
 
     Args:
         index: the calls.
@@ -135,44 +141,54 @@ def _numbers(index: CallIndex, choice: Choice, now: datetime, total: int) -> tup
     sessions = index.trend("session_ms", choice, step_s=fine_s)
     waits = _aligned(index.trend("ttft_ms", choice, step_s=step_s), until, step_s)
     uses = index.trend("tool_ms", choice, step_s=fine_s)
-    ended = index.histogram("session_ms", choice).n
+    lengths = index.histogram("session_ms", choice)
+    ended = lengths.n
     failed = index.page(_with(choice, "failed"), limit=1).total if choice.outcome in {"", "failed"} else 0
     held = index.histogram("ttft_ms", choice)
-    used = index.tools(choice)
-    n, bad = (sum(pair[i] for pair in used.values()) for i in (0, 1))
-    open_calls = total - ended
+    used = together(index.used(choice))
+    n, bad, open_calls = used.n, used.failed, total - ended
     lead = f"{ended:,} ended, {open_calls:,} without an end." if total else "None in this span."
     failed_words = (
         f"{of_rate(failed, ended)} of those that ended; limit {percent(CALLS_MAX)}." if ended else "No call has ended in this span."
     )
+    rate = min(failed, ended) / ended if ended else None
+    tools_words = f"{of_rate(bad, n)} of their uses; limit {percent(TOOLS_MAX)}." if n else "No tool ran in this span."
+    if isinstance(lengths, Estimated):
+        lead = f"{standing(total, lengths.unsent, 'call')}; {lead}"
+        rate = (min(failed, ended) + fsum(point.failed_unsent for point in sessions)) / (ended + lengths.unsent)
+        failed_words = f"About {percent(rate)} of those that ended, sent or not; limit {percent(CALLS_MAX)}."
+    if used.unsent:
+        tools_words = f"About {percent(used.rate)} of their uses, sent or not; limit {percent(TOOLS_MAX)}."
     return (
         Tile(
             "calls", "Calls", f"{total:,}", "good" if total else "unknown", lead,
             _summed(sessions, until, step_s, fine_s, lambda p: p.n), "/sessions",
         ),
         Tile(
-            "failed", "Failed", f"{failed:,}", judge(min(failed, ended), ended, CALLS_MAX), failed_words,
+            "failed", "Failed", f"{failed:,}", judge(min(failed, ended), ended, CALLS_MAX, rate), failed_words,
             _summed(sessions, until, step_s, fine_s, lambda p: p.failed), "/errors",
         ),
-        _wait("ttft-p50", "TTFT-A p50", held.p50, held.n, _each(waits, lambda p: p.p50)),
-        _wait("ttft-p95", "TTFT-A p95", held.p95, held.n, _each(waits, lambda p: p.p95)),
-        _wait("ttft-p99", "TTFT-A p99", held.p99, held.n, _each(waits, lambda p: p.p99)),
+        _wait("ttft-p50", "TTFT-A p50", held.p50, held, _each(waits, lambda p: p.p50)),
+        _wait("ttft-p95", "TTFT-A p95", held.p95, held, _each(waits, lambda p: p.p95)),
+        _wait("ttft-p99", "TTFT-A p99", held.p99, held, _each(waits, lambda p: p.p99)),
         Tile(
-            "tools", "Tool failures", f"{bad:,}", judge(bad, n, TOOLS_MAX),
-            f"{of_rate(bad, n)} of their uses; limit {percent(TOOLS_MAX)}." if n else "No tool ran in this span.",
+            "tools", "Tool failures", f"{bad:,}", judge(bad, n, TOOLS_MAX, used.rate if n else None), tools_words,
             _summed(uses, until, step_s, fine_s, lambda p: p.failed), "/errors",
         ),
     )  # fmt: skip
 
 
-def _wait(name: str, label: str, value: float | None, n: int, trend: tuple[float | None, ...]) -> Tile:
+def _wait(name: str, label: str, value: float | None, held: Histogram, trend: tuple[float | None, ...]) -> Tile:
     if value is None:
         return Tile(name, label, NONE, "unknown", "No answered turn in this span.", None, "/latency")
     judged = name == "ttft-p95"  # the requirements bound this one alone
     above = value > SLOW_MS
     state: State = "good" if not above else "bad" if judged else "watch"
     against = "Limit" if judged else "Limit of p95"
-    return Tile(name, label, ms(value), state, f"{against} {ms(SLOW_MS)}; {counted(n, 'answered turn')}.", trend, "/latency")
+    turns = counted(held.n, "answered turn")
+    if isinstance(held, Estimated):
+        turns = standing(held.n, held.unsent, "answered turn")
+    return Tile(name, label, ms(value), state, f"{against} {ms(SLOW_MS)}; {turns}.", trend, "/latency")
 
 
 def _money(cost: CostView | None) -> tuple[Tile, ...]:
@@ -182,6 +198,7 @@ def _money(cost: CostView | None) -> tuple[Tile, ...]:
         return tuple(Tile(name, label, NONE, "unknown", unknown, link="/cost") for name, label in named)
     expected = f"; projected {usd(cost.projection.value)}" if cost.projection is not None else "; not projected yet"
     lower = " A lower bound: some prices are not known." if cost.unknown else ""
+    lower += " Estimated from the calls that were sent." if cost.unsent else ""
     days = [value for _, value in cost.days][-STEPS - 1 : -1]  # whole days alone: today's would always look like a fall
     trend = (*[None] * (STEPS - len(days)), *days)
     gone = f"; used up on {cost.used_up:%d %b}" if cost.used_up is not None else ""

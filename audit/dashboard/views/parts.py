@@ -111,6 +111,11 @@ def of_rate(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({percent(part / whole)})" if whole else f"0 of {whole:,}"
 
 
+def standing(n: int, unsent: float, word: str) -> str:
+    """What so many that were sent stand for where only a share of the calls is, such as ``63 calls sent, standing for about 303``."""
+    return f"{counted(n, word)} sent, standing for about {n + unsent:,.0f}"
+
+
 def since_of(choice: Choice, now: datetime) -> tuple[datetime, datetime]:
     """Beginning and end of a choice: the beginning of all time, and now, where it has none."""
     return choice.since or BEGINNING, choice.until or now
