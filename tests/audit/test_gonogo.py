@@ -230,6 +230,18 @@ def test_a_watch_that_proved_is_given_once_more_and_not_held_again():
     assert "watch-again" not in scan
 
 
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_after_go_telemetry_is_turned_on_where_it_was_judged(env, tmp_path):
+    """With the report, in the environment and the project of the review; a store of our own has nothing to turn on."""
+
+    def on(**more):
+        rows = next_commands(REPORTS["GO"], replace(ASKED, env=env, **more), tmp_path)
+        return [command for _, command in rows if command.startswith("phi-audit switch on")]
+
+    told = f"--env {env} --project clinic --reason 'audit: GO' --report {tmp_path}/report.json"
+    assert (on(local=False), on(), on(local=False, week=4)) == ([f"phi-audit switch on {told}"], [], [])
+
+
 def test_what_is_lacking_is_asked_for():
     """The load that the gate names, the plants that can show the bar, the watch's file."""
 
