@@ -48,10 +48,11 @@ def contain(report_digest: str, now: datetime, *, log: Path | None = None, cause
     """
     began = time.perf_counter()
     fault = ""
-    already, switch = False, None
+    already, unset, switch = False, False, None
     try:
         switch = open_switch()
         before = switch.state()
+        unset = not before.at and not before.hold
         already = not before.on and before.hold == LEAK  # any other hold is raised to this one
         if not already:
             switch.turn_off(f"phi-audit: {cause}, report {report_digest[:16] or 'unnamed'}", LEAK)
@@ -61,6 +62,8 @@ def contain(report_digest: str, now: datetime, *, log: Path | None = None, cause
     state = switch.state() if switch is not None else None
     if state is not None and not state.on and not state.hold and not fault:
         fault = "the switch could not be written: it is off, and nothing holds it"
+    if switch is not None and unset and not fault:
+        fault = f"no switch was at {switch.place} before: if the relay has another, it still sends; name that with PHI_GUARD_SWITCH"
     off, hold = state is not None and not state.on, state.hold if state is not None else ""
     facts: dict[str, str | int] = {
         "report": report_digest,

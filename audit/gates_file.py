@@ -65,7 +65,7 @@ def read(path: Path, known: frozenset[str], operation: frozenset[str] = frozense
         text = path.read_text(encoding="utf-8")
         file = _File.model_validate(yaml.safe_load(text))
     except OSError as fault:
-        raise GatesError(f"{path}: cannot be read ({fault.strerror})") from None
+        raise GatesError(f"{path}: cannot be read ({fault.strerror}); name another with --gates") from None
     except (yaml.YAMLError, UnicodeDecodeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         raise GatesError(f"{path}:{mark.line + 1 if mark else 1}: is not YAML; correct it") from None

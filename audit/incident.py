@@ -184,7 +184,7 @@ def opened(report: Report, *, discovered: datetime | None, zone: str, by: str, n
     """
     extent = extent_of(report.findings)
     if not extent.traces:
-        raise IncidentError("the report has no findings, so there is nothing to open an incident on")
+        raise IncidentError("the report has no findings; for what a person saw scan again, with --roster or under a mended policy")
     made = datetime.fromisoformat(report.target.made_at)
     known = discovered or made
     if known.tzinfo is None:

@@ -224,7 +224,7 @@ def trust(directory: Path, entry: Trusted) -> None:
     if not _is_public(entry.public_key):
         raise KeyFileError("a public key is 64 hexadecimal digits in lower case, as phi-audit keys list prints it")
     if any(each.public_key == entry.public_key and fold(each.name) != fold(entry.name) for each in known):
-        raise KeyFileError(f"{path}: this key is somebody else's already; a key is of one person, make another with phi-audit keys new")
+        raise KeyFileError(f"{path}: this key is trusted under another name (phi-audit keys list); sign under that, or make another")
     if any(each.public_key == entry.public_key and each.role == entry.role and not each.until for each in known):
         raise KeyFileError(f"{path}: this key is trusted as {entry.role} already")
     _keep(directory, (*known, entry))

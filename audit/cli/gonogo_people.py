@@ -50,7 +50,8 @@ def with_people(report: Report, directory: Path, given: dict[str, Any]) -> Repor
     if (state := signing.check(signature, report.digest, trusted)) != "valid":
         name = given["key_name"]
         raise click.UsageError(
-            f"{name}: this key is {state} as {role} of that name; trust it with phi-audit keys trust, or sign with another"
+            f"{name}: as {role} this key is {state} under the name of --name; write the name it is trusted under (phi-audit keys list), or"
+            f" compare it with its owner, then: phi-audit keys trust NAME PUBLIC_KEY --role {role}"
         )
     supersedes = before if reviews else ""
     facts = {"report": report.digest, "supersedes": supersedes, "role": role, "name": given["name"], "public_key": signature.public_key}

@@ -76,6 +76,7 @@ def open_(report: Path, discovered: str, zone: str, text: str, by: str, fmt: str
             else:
                 click.echo(f"{mine.id} was opened on this report before; nothing was added", err=True)
     except IncidentError as fault:
+        click.echo("phi-audit: no incident was opened; the switch stays as it is now, see phi-audit switch status", err=True)
         _end(fault)
     _tell(mine, now, fmt)
     return exits.GO if contained.off else exits.UNPROVEN

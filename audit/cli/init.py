@@ -101,8 +101,10 @@ def _next(directory: Path, *, pre_commit: bool, shown: bool) -> list[str]:
     steps = [
         f"make {directory / 'policies/clinic.yaml'} yours: your tools, your doctors; then phi-audit policy lint and phi-audit policy test",
         "see that every setting is as you mean it: phi-audit settings",
-        "in the agent: tracing.harden(ctx) first, tracing.attach(session, ctx) before session.start(); then phi-audit doctor --source DIR",
+        "in the agent: tracing.start_relay() in its main, tracing.harden(ctx) first, tracing.attach(session, ctx) before session.start()",
+        "see that every door is shut: phi-audit doctor --source DIR",
         "set the keys and try them: phi-audit doctor --live",
+        'nothing is sent until a person says so: phi-audit switch on --reason "first calls"',
     ]
     if pre_commit:
         steps.insert(1, "turn the checks before a commit on: pip install pre-commit && pre-commit install")

@@ -29,9 +29,9 @@ def keys() -> None:
     \b
     Examples:
       phi-audit keys new ada --passphrase-from prompt
-      phi-audit keys trust ada 3b6a…29 --role approver
+      phi-audit keys trust "Ada Keller" 3b6a…29 --role approver
       phi-audit keys list
-      phi-audit keys untrust ada
+      phi-audit keys untrust "Ada Keller"
     """  # noqa: D301  # \b is click's, against re-wrapping
 
 
@@ -87,7 +87,7 @@ def list_(fmt: str) -> None:
 @click.option("--since", default="", help="From when, ISO 8601 with a zone.  [default: now]")
 @click.option("--until", default="", help="Until when, ISO 8601 with a zone.  [default: without end]")
 def trust(name: str, public_key: str, role: str, since: str, until: str) -> None:
-    """Trust the key PUBLIC_KEY of NAME in a role. Compare it with its owner first, by phone or in person."""
+    """Trust PUBLIC_KEY as NAME's in a role. Compare it with its owner first. NAME is the person's, as it will stand after sign --name."""
     from audit.chain import append  # noqa: PLC0415  # not for --help
     from audit.keys import audit_dir  # noqa: PLC0415
     from audit.signing import Trusted, trust  # noqa: PLC0415

@@ -148,6 +148,9 @@ def scan(**given: Any) -> int:
     options = _Options(given)
     if not options.project and options.file is None:
         raise click.UsageError("name what to read: --project NAME or --from FILE")
+    other = "dev" if options.env == "prod" else "prod"
+    if options.file is None and options.project.endswith(f"-{other}"):  # as watch and alerts: the report would be of the wrong environment
+        raise click.UsageError(f"the project is one of {other}; give --env {other}")
     if options.fmt == "pdf" and options.output is None:
         raise click.UsageError("a PDF is no text: name a file with -o FILE or --pdf FILE")
     for path in options.files.values():

@@ -77,8 +77,8 @@ def sign(
     at = now.isoformat(timespec="seconds")
     signature = signing.sign(digest, role, name, at, key, statement)
     if (state := signing.check(signature, digest, trusted)) != "valid":
-        msg = f"{key_name}: this key is {state} as {role} of that name; sign with its owner's, or compare it, then phi-audit keys trust"
-        raise click.UsageError(msg)
+        msg = f"{key_name}: as {role} this key is {state} under --name; write the name it is trusted under (phi-audit keys list), or"
+        raise click.UsageError(f"{msg} compare it with its owner, then: phi-audit keys trust NAME PUBLIC_KEY --role {role}")
     signed = replace(report, signatures=(*report.signatures, signature))
     text = render(signed, "json", frozenset(), width=120, colour=False)
     facts = {"report": digest, "supersedes": supersedes, "role": role, "name": name, "public_key": signature.public_key}

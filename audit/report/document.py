@@ -73,7 +73,7 @@ def read(path: Path) -> Report:
             raise DocumentError("malformed", (f"{path}: file: is larger than {LARGEST >> 20} MiB, so it is no report",))
         data = path.read_bytes()
     except OSError as fault:
-        raise DocumentError("unreadable", (f"{path}: file: cannot be read ({fault.strerror})",)) from None
+        raise DocumentError("unreadable", (f"{path}: file: cannot be read ({fault.strerror}); name the JSON that a scan wrote",)) from None
     return parse(data, str(path))
 
 

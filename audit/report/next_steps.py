@@ -12,8 +12,11 @@ from audit.gates import Judged
 from audit.report.model import Report
 from audit.statistics import CONFIDENCE
 
-REHEARSED: Final = "phi-audit rehearse --calls 10 --minutes 5{env} --keep-account account --format json -o rehearsal.json"
-"""Of the environment that is judged, since a rehearsal of another proves nothing of it."""
+REHEARSED: Final = (
+    "phi-audit rehearse --calls 10 --minutes 5{env} --project {project} --keep-account account-rehearsed --format json -o rehearsal.json"
+)
+"""Of the environment that is judged, since a rehearsal of another proves nothing of it; into a project of its own, since its calls would be
+strange to the account that the scan is given."""
 REHEARSED_GATES: Final = (
     "load_test", "load_completeness", "ttft_error_ms", "canaries", "overhead_p99_us", "overhead_max_us", "loop_lateness_us",
     "agent_survives",
@@ -70,7 +73,9 @@ def _steps(report: Report, left: dict[str, Judged]) -> Iterator[Step]:
         again = "Rehearse again, with more calls, on a machine with nothing else to do." if report.rehearsal else ""
         failed = "Mend what the gates say, and rehearse again." if any(left[name].state == "failed" for name in played) else ""
         yield Step(
-            played, failed or again or "Play calls with canaries in them through the whole pipe.", REHEARSED.format(env=_env(report))
+            played,
+            failed or again or "Play calls with canaries in them through the whole pipe.",
+            REHEARSED.format(env=_env(report), project=_rehearsed(report)),
         )
     if played or report.rehearsal:
         flags.append("--evidence rehearsal.json")
@@ -105,7 +110,7 @@ def _scan_words(report: Report, left: dict[str, Judged]) -> Iterator[str]:
     if report.incomplete:
         yield "This time everything must be read; --resume goes on with what was."
     if "accounted_for" in left or report.cross_check is not None:
-        yield "STATE is the relay's state directory; after a rehearsal, what --keep-account kept."
+        yield "STATE is the account of the relay that sent these traces: its state directory, or what --keep-account kept then."
     if "accounted_for" in left and report.cross_check is not None:
         yield "The window must begin after the relay's account does, and nothing may be missing from it."
     if "known_answer_recall" in left:
@@ -130,6 +135,10 @@ def _scan(report: Report, left: dict[str, Judged], flags: list[str]) -> str:
 
 def _env(report: Report) -> str:
     return f" --env {report.target.env}" if report.target.env in {"dev", "prod"} else ""
+
+
+def _rehearsed(report: Report) -> str:
+    return shlex.quote(f"{report.target.project}-rehearsed") if report.target.project else "PROJECT"
 
 
 def _project(report: Report) -> str:

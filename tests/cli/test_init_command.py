@@ -200,7 +200,8 @@ def test_gitignore_is_added_to(tmp_path):
     for _ in range(2):
         assert run(tmp_path, "--no-first-verdict").return_value == 0
     assert (tmp_path / ".gitignore").read_text("utf-8").splitlines() == [
-        "*.log", "# phi-guard: what rehearsals and the local trace store leave", ".phi-guard/",
+        "*.log", "# phi-guard: what rehearsals and the local trace store leave", ".phi-guard/", "/audit/", "/account*/", "traces*.sqlite3*",
+        "roster.idx",
     ]  # fmt: skip
 
 

@@ -113,10 +113,10 @@ def test_a_scan_believes_receipts_that_the_log_knows(server, report, at_home):
     with pytest.raises(click.UsageError, match="another host"):
         scanning._purged((out,), "clinic-prod", "langsmith.example")
     assert all(trace in runs for trace, runs in gone.items())
-    asked = ["scan", "--project", "clinic-dev", "--endpoint", server.url, "--receipts", str(out), "--known-answers", "0"]
+    asked = ["scan", "--project", "clinic-dev", "--endpoint", server.url, "--receipts", str(out), "--known-answers", "0", "--env", "dev"]
     done = CliRunner().invoke(main, asked)
     assert (done.exit_code, "another project" in done.stderr) == (2, True)
-    asked[2], whole = "clinic-prod", out.read_text()
+    asked[2], asked[-1], whole = "clinic-prod", "prod", out.read_text()
     count, note = '"gone": 2', json.loads(whole)["notes"][0]
     for edited in (whole.replace(TRACES[0], TRACES[4]), whole.replace(count, '"gone": 9'), whole.replace(note, "x"), whole + "\n"):
         assert edited != whole

@@ -210,7 +210,7 @@ def test_a_role_that_is_not_trusted_is_refused(place):
     before = chain.head(place.home)
     done, out = signed(place, "Ada", "approver")
     assert (done.exit_code, out.exists()) == (2, False)
-    assert "untrusted as approver" in done.stderr
+    assert "as approver this key is untrusted" in done.stderr
     assert chain.head(place.home) == before
 
 

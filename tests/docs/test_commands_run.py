@@ -38,9 +38,9 @@ STORY = (
     ("phi-audit keys new ben", 0),
     ("phi-audit keys new cleo", 0),
     ("phi-audit keys list", 0),
-    ("phi-audit keys trust ben PUBLIC_KEY_OF_BEN --role reviewer", 0),
-    ("phi-audit keys trust cleo PUBLIC_KEY_OF_CLEO --role approver", 0),
-    ("phi-audit keys trust dana PUBLIC_KEY_OF_DANA --role approver", 0),
+    ('phi-audit keys trust "Ben Moser" PUBLIC_KEY_OF_BEN --role reviewer', 0),
+    ('phi-audit keys trust "Cleo Frei" PUBLIC_KEY_OF_CLEO --role approver', 0),
+    ('phi-audit keys trust "Dana Roth" PUBLIC_KEY_OF_DANA --role approver', 0),
     ("phi-audit policy lint policies/clinic.yaml", 0),
     ("phi-audit policy test policies/clinic.yaml --env prod", 0),
     ("phi-audit policy lint policies/safe_harbor.yaml", 0),
@@ -62,7 +62,7 @@ STORY = (
     ("phi-audit switch status", 0),
     ("phi-audit relay status", 3),  # none runs here, and that is what it says
     # A leak is found; the switch goes off, and is held.
-    ("phi-audit scan --project medical-voice-agent-prod --since 24h --enforce --json report.json", 1),
+    ("phi-audit scan --project medical-voice-agent-prod --env prod --since 24h --enforce --json report.json", 1),
     ('phi-audit switch off --reason "leak suspected" --hold leak', 0),
     ('phi-audit switch off --reason "leak suspected" --hold leak --wait 5s', 0),
     ("phi-audit incident open --report report.json --zone Europe/Zurich", 0),
@@ -92,7 +92,7 @@ STORY = (
     ("phi-audit report diff report.json fixed.json", 0),
     ("phi-audit log verify", 0),
     ("phi-audit log verify --anchor /mnt/other/phi-audit.anchor", 0),
-    ("phi-audit keys untrust cleo", 0),
+    ('phi-audit keys untrust "Cleo Frei"', 0),
     # Day to day.
     ("phi-audit alerts check --project medical-voice-agent-prod", 1),  # the leak fires
     ('phi-audit alerts silence ttft_p95 --for 2h --reason "load test"', 0),
