@@ -76,7 +76,8 @@ def _no_relay_left():
 
 # Which tests nothing else may run beside: they measure time, or play as many calls as the machine has room for.
 # What real calls and processes do by the clock: a machine that stands still for a second makes another story of it, so such a test is
-# played again, twice at most, and named in the summary. What is wrong fails every time. All else has one chance.
+# played again, twice at most, and named in the summary. What is wrong fails every time. All else has one chance, and so has a leak: a
+# test that says "leaked" is not played again.
 PLAYED = (
     "local/", "tracing/", "relay/", "matrix/", "room/", "wire/", "browser/", "harden/", "cli/", "gate/test_switch",
     "audit/test_end_to_end.py", "audit/test_engine", "audit/test_watch", "audit/test_gonogo",
@@ -114,7 +115,7 @@ def pytest_collection_modifyitems(items):
         if where.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
         if where.startswith(PLAYED):
-            item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.flaky(reruns=2, rerun_except="leaked"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
     if processes:
         items[:] = spread(items, processes)

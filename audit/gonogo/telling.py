@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from audit.evidence import EvidenceError, load_evidence
 from audit.gates import GO_LIVE, WEEKS, Judged
 from audit.gonogo.alone import own_project
 from audit.gonogo.asked import Asked
@@ -24,7 +25,6 @@ _MEND: Final[Mapping[str, str]] = {
     "policy": "the policy and its examples",
     "review": "the policy, so that what people found is not sent",
     "alerts": "the rules of the alerts, or what keeps them from firing",
-    "monitoring": "what broke in operation; then watch it again",
 }
 """What must be another, by the kind of evidence that a gate stands on."""
 PORT: Final = 1984
@@ -50,19 +50,19 @@ def next_commands(report: Report, asked: Asked, directory: Path, *, played: bool
     if not left and not report.incomplete:
         return tuple(_approved(report, asked, here))
     rows = list(_after_a_leak(report, here))
-    failed = [judged for judged in left.values() if judged.state == "failed"]
+    failed = [judged for judged in left.values() if judged.state == "failed" and judged.gate.name not in WATCHED_GATES]
     people = left.pop("human_review", None)
+    watched: dict[str, Judged] = {name: left.pop(name) for name in WATCHED_GATES if name in left}
+    here_too, there = asked.local or not played, _there(report)  # what is watched is what this review reads
     if failed:
         rows.append((_mend(failed), _again(here, asked, left, played=played, anew=True)))
-    else:
-        watched: dict[str, Judged] = {name: left.pop(name) for name in WATCHED_GATES if name in left}
-        here_too = asked.local or not played  # what is watched is what this review reads
-        if watched:
-            rows += _watch(report, asked, here, here_too=here_too)
-        lacking = {**left, **watched} if here_too else left
-        if lacking or report.incomplete:
-            words = "Give what the gates lack: what still fits is not done again."
-            rows.append((words, _again(here, asked, lacking, played=played, unread=bool(report.incomplete))))
+    if watched:
+        broke = any(judged.state == "failed" for judged in watched.values())
+        rows += _watch(report, asked, here, here_too=here_too, broke=broke)
+    lacking = {**({} if failed else left), **(watched if here_too else {})}
+    if lacking or (report.incomplete and not failed):
+        words = "Give what the gates lack: what still fits is not done again."
+        rows.append((words, _again(here, asked, lacking, played=played, unread=bool(report.incomplete), there=there)))
     if people is not None and report.selection is not None:
         rows += _people(here, asked)
     return tuple(rows)
@@ -96,7 +96,9 @@ def _after_a_leak(report: Report, here: str) -> Iterator[tuple[str, str]]:
             yield step.do, step.command.replace(REPORT, f"{here}/{REPORT}")
 
 
-def _again(here: str, asked: Asked, left: Mapping[str, Judged], *, played: bool, anew: bool = False, unread: bool = False) -> str:
+def _again(
+    here: str, asked: Asked, left: Mapping[str, Judged], *, played: bool, anew: bool = False, unread: bool = False, there: str = "watch"
+) -> str:
     """The command that goes on, with an option that is not as it was: without one, what was left would be taken as it is.
 
     A scan that did not read everything and a rehearsal of the alerts that did not pass are done again without one.
@@ -121,20 +123,38 @@ def _again(here: str, asked: Asked, left: Mapping[str, Judged], *, played: bool,
     if played and (more or measure) and not asked.local:
         words.append(f"--project {shlex.quote(own_project(asked.project))}")  # the calls so far are in the one before
     if set(left) & set(WATCHED_GATES):
-        words += [f"--evidence {shlex.quote(path)}" for path in asked.evidence]  # an option that is given again takes the place of all
-        words.append("--evidence watch/monitoring.json")
+        words += _others(asked)  # an option that is given again takes the place of all
+        words.append(f"--evidence {there}/monitoring.json")
     return " ".join([f"phi-audit gonogo -d {here} --resume", *words])
 
 
-def _watch(report: Report, asked: Asked, here: str, *, here_too: bool) -> Iterator[tuple[str, str]]:
+def _there(report: Report) -> str:
+    """Where it is watched next: a watch that has ended is not gone on with."""
+    return "watch-again" if report.monitoring else "watch"
+
+
+def _others(asked: Asked) -> list[str]:
+    """The evidence that was given, but that of a watch: a new one takes its place, and two of a kind are refused."""
+    return [f"--evidence {shlex.quote(path)}" for path in asked.evidence if not _of_a_watch(Path(path))]
+
+
+def _of_a_watch(path: Path) -> bool:
+    try:
+        return load_evidence([path]).monitoring is not None
+    except EvidenceError:
+        return False
+
+
+def _watch(report: Report, asked: Asked, here: str, *, here_too: bool, broke: bool) -> Iterator[tuple[str, str]]:
     """Operation is watched where the calls are; a review that played its own into another project is held once more beside it."""
     project = f"--project {shlex.quote(report.target.project or asked.project or 'PROJECT') if here_too else 'PROJECT'}"
-    yield "Watch it in operation for 48 hours.", f"phi-audit watch {project} --env {asked.env} --hours 48 -d watch"
+    do, there = "Watch it in operation for 48 hours.", _there(report)
+    yield f"Mend what broke. {do}" if broke else do, f"phi-audit watch {project} --env {asked.env} --hours 48 -d {there}"
     if here_too:
         return
-    own = " ".join(f"--evidence {shlex.quote(path)}" for path in asked.evidence)
+    own = " ".join(_others(asked))
     own = own or f"--evidence {here}/{REHEARSAL} --evidence {here}/{ALERTS}"
-    words = f"{project} --env {asked.env} --account STATE {own} --evidence watch/monitoring.json"
+    words = f"{project} --env {asked.env} --account STATE {own} --evidence {there}/monitoring.json"
     yield (
         "Hold the review of operation, in the project that was watched; STATE is its relay's state directory.",
         f"phi-audit gonogo -d DIRECTORY --week 6 {words}",

@@ -126,13 +126,16 @@ def rehearse_alerts(
                 traces += stage.traffic.traces
             if on_rule is not None:
                 on_rule(told[-1])
-        with Stage(place / "quiet", store, receiver, policy, rules, env="prod") as stage:
-            looks, calls = _spend_a_quiet_day(stage)
-            quiet = tuple(one.title or f"{one.sink}: {one.state}" for one in stage.arrived)
-            traces += stage.traffic.traces
+        looks, calls, quiet = 0, 0, list[str]()
+        for env in ("prod", *["dev"] * any("prod" not in rule.environments for rule in rules)):  # where each of them is judged
+            with Stage(place / f"quiet-{env}", store, receiver, policy, rules, env=env) as stage:
+                looked, called = _spend_a_quiet_day(stage)
+                looks, calls = looks + looked, calls + called
+                quiet += [one.title or f"{one.sink}: {one.state}" for one in stage.arrived]
+                traces += stage.traffic.traces
     return AlertsRehearsal(
-        alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=quiet, traces=traces, took_s=time.monotonic() - began,
-        started_at=started.isoformat(timespec="seconds"), policies=_policies(policy),
+        alerts=tuple(told), quiet_looks=looks, quiet_calls=calls, quiet_messages=tuple(quiet), traces=traces,
+        took_s=time.monotonic() - began, started_at=started.isoformat(timespec="seconds"), policies=_policies(policy),
         rules=_rules(rules),
     )  # fmt: skip
 

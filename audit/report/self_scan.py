@@ -50,6 +50,8 @@ PLACES: Final = re.compile(
 """Where a host or a file is named."""
 VERSIONS: Final = re.compile(r"method\.pieces\[\]\.version|target\.version")
 """Where a version stands, which can have the form of a date or an address."""
+NAMED: Final = re.compile(rf"(?:target|rehearsal|monitoring)\.project|{PLACES.pattern}")
+"""Where the name of a project stands, which is its owner's own; it says nothing of the same letters elsewhere, as in an id or a reason."""
 _SHARE: Final = re.compile(r"(?<![\w/])\d{1,5}/\d{1,5}(?![\w/])")
 _OF_GATES: Final = frozenset({"gates[].why", "verdict.reasons[]"})
 """Where our own gates say shares as 58/59, which look like a number of an account."""
@@ -71,11 +73,11 @@ def self_scan(report: Report) -> tuple[str, ...]:
     """
     find, seen, hits = _finder(), dict[tuple[str, frozenset[str]], bool](), list[str]()
     # What could not be reached is named where it is told, and the projects that evidence is of.
-    beside = [part.project for part in (report.rehearsal, report.monitoring) if part is not None]
-    named = sorted({name for name in (report.target.place.rpartition(" ")[2], *beside) if name}, key=len, reverse=True)
+    beside = [part.project for part in (report.target, report.rehearsal, report.monitoring) if part is not None]
+    named, place = sorted(filter(None, set(beside)), key=len, reverse=True), report.target.place.rpartition(" ")[2]
     for where, held in _texts(report.as_json(), ""):
-        text = held
-        for name in named:
+        text = held.replace(place, "…") if place else held
+        for name in named if NAMED.fullmatch(where) else ():
             text = text.replace(name, "…")
         allowed = next((entities for places, entities in _ALLOWED if places.fullmatch(where)), frozenset[str]())
         if (text, allowed) not in seen:

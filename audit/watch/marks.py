@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audit import chain
+from audit.chain.line import LOG
 from audit.containment import write_log
 from audit.vouching import EVENT, log_fault, places
 from audit.watch.journal import FILE, Journal, JournalBroken, JournalUnusable
@@ -74,6 +75,8 @@ class Marks:
     def check(self) -> str:
         """Hold the journal on disk against the newest mark: what is wrong, in words; empty where it holds it."""
         try:
+            if not self._journal.rounds and not (self._log / LOG).exists():
+                return ""  # killed before its first mark, and before anything else was audited here
             if fault := log_fault(self._log, chain.anchor_of(os.environ)):
                 return f"the audit's log, which must vouch for the journal, does not hold ({fault}); see phi-audit log verify"
             newest: Mark | None = None

@@ -87,3 +87,11 @@ def test_three_alerts_that_fire_and_one_that_cries_wolf(tmp_path):
     assert judged(replace(done, quiet_messages=()), tmp_path / "alerts.json", "prod")[0] == "proven"
     state, why = judged(done, tmp_path / "alerts.json", "dev")
     assert (state, "with which policy and rules of dev" in why) == ("unproven", True), why
+
+
+def test_a_rule_of_dev_alone_must_be_quiet_on_a_quiet_day_too():
+    """It is judged where it is in force, and nowhere else: a day in another environment would say nothing of it."""
+    jumpy = replace(RULES["error_rate"], bar=1.0, min_count=1, min_bad=1, shown="counts", resolve_bar=0.5, environments=ONLY_DEV)
+    done = rehearse_alerts([replace(jumpy, sinks=("slack",))])
+    assert len(done.quiet_messages) > 0
+    assert not done.passed

@@ -14,7 +14,7 @@ import pytest
 
 from audit import consistency
 from audit.cli import COMMANDS
-from audit.evidence import Monitoring
+from audit.evidence import Monitoring, load_evidence
 from audit.gates import ALERTS, judge, load_gates
 from audit.gates_base import gates_digest
 from audit.gonogo.asked import Asked
@@ -23,6 +23,7 @@ from audit.gonogo.telling import as_json, as_text, next_commands, outcome, weeks
 from audit.report.model import evidence_of
 from audit.report.next_steps import steps
 from audit.verdict import decide
+from audit.watch.document import evidence
 from phi_guard.policy import shipped
 
 ASKED = Asked(week=5, calls=3, minutes=0.5, project="clinic", local=True, evidence=("a.json",), without=("minilm",), scan_seed=7)
@@ -240,6 +241,42 @@ def test_after_go_telemetry_is_turned_on_where_it_was_judged(env, tmp_path):
 
     told = f"--env {env} --project clinic --reason 'audit: GO' --report {tmp_path}/report.json"
     assert (on(local=False), on(), on(local=False, week=4)) == ([f"phi-audit switch on {told}"], [], [])
+
+
+@pytest.mark.parametrize("played", [False, True], ids=["read", "played"])
+@pytest.mark.parametrize("what", WATCHES)
+def test_the_review_asks_for_another_watch_and_takes_its_file_alone(what, played, tmp_path, monkeypatch):
+    """As the report does: in another directory, once the first has ended; of two files of a kind none would be taken."""
+    monkeypatch.chdir(tmp_path)
+    change, directory, mend = WATCHES[what]
+    report = in_operation(change and replace(WATCHED, **change))
+    given = ()
+    if report.monitoring:
+        (tmp_path / "old.json").write_text(json.dumps(evidence(report.monitoring)))
+        given = ("old.json",)
+    (tmp_path / "own.json").write_text(json.dumps({"schema": "phi-audit.alerts-rehearsal/1", "alerts": []}))
+    asked = replace(ASKED, week=6, local=False, env="prod", evidence=("own.json", *given))
+    (tmp_path / directory).mkdir()
+    (tmp_path / directory / "monitoring.json").write_text(json.dumps(evidence(WATCHED)))
+    rows = next_commands(report, asked, tmp_path, played=played)
+    assert [do.startswith("Mend what broke. ") for do, command in rows if command.startswith("phi-audit watch")] == [mend]
+    (watch,) = (command for _, command in rows if command.startswith("phi-audit watch"))
+    assert taken_by("watch", watch)["directory"] == Path(directory)
+    (again,) = (command for _, command in rows if "monitoring.json" in command)
+    files = taken_by("gonogo", again.replace("STATE", "."))["evidence"]
+    assert files == (Path("own.json"), Path(directory) / "monitoring.json")
+    assert load_evidence(files).monitoring is not None
+
+
+def test_what_failed_in_the_scan_is_mended_before_it_is_watched(tmp_path):
+    """The file of a watch that nobody has held yet is not asked for with it."""
+    failed = in_operation(None)
+    failed = replace(failed, gates=tuple(replace(r, state="failed") if r.gate.name == "phi_findings" else r for r in failed.gates))
+    failed = replace(failed, verdict=decide(failed.gates))
+    rows = [command for _, command in next_commands(failed, replace(ASKED, week=6), tmp_path, played=False)]
+    (mend, watch, again) = (command for command in rows if command.startswith(("phi-audit gonogo", "phi-audit watch")))
+    assert "monitoring.json" not in mend
+    assert (watch.endswith("-d watch"), again.endswith("--evidence watch/monitoring.json")) == (True, True)
 
 
 def test_what_is_lacking_is_asked_for():

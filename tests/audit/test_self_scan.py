@@ -57,3 +57,17 @@ def test_what_is_no_name_of_the_project_is_refused_beside_it(what):
             with pytest.raises(ReportHoldsValue) as refused:
                 render(report, "md", frozenset())
             assert not any(part in str(refused.value) for part in (PHONE, MAIL, "219-09-9999", NAMES[what]))
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_a_report_without_a_rehearsal_names_its_project_all_the_same(what):
+    """Whose name it is does not hang on what else was held there."""
+    assert self_scan(replace(of(NAMES[what]), rehearsal=None)) == ()
+
+
+@pytest.mark.parametrize("project", ["79", " ", "555 01", "5", "a", "-"])
+def test_a_short_name_hides_nothing_and_spoils_no_id(project):
+    """It stands in many a text by chance: neither are numbers and addresses that hold it hidden, nor digests taken for others."""
+    assert self_scan(of(project)) == ()
+    for text in (f"call {PHONE}", f"ask {MAIL}", "SSN 219-09-9999"):
+        assert self_scan(of(project, notes=(text,))) == ("notes[]",)

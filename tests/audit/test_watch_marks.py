@@ -93,6 +93,14 @@ def test_a_watch_that_was_killed_before_its_first_mark_is_gone_on_with(journal, 
     assert (marked(log)[1:], Marks(again, log, {}).check()) == ([("resumed", 1)], "")
 
 
+def test_the_first_thing_that_is_audited_in_a_place_may_be_a_watch(journal, tmp_path):
+    """Killed before its first mark, where no log has begun: it is gone on with; with a round in it, it is not."""
+    marks = Marks(journal, tmp_path / "new", {})
+    assert marks.check() == ""
+    journal.add(one(1), T0)
+    assert "does not hold (audit-log.jsonl: is not there)" in marks.check()
+
+
 def test_once_there_was_a_round_the_log_must_know_of_it(journal, marks):
     """A journal with rounds and without a mark is not the one that was begun here."""
     journal.add(one(1), T0)

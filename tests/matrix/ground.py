@@ -145,12 +145,12 @@ class Cell:
         assert any(call.trace_id.encode() in wire for call in self.played.calls)  # or the search would prove nothing
         assert not passes or PASSES.lower() in wire
         for canary in CANARIES:
-            assert canary not in wire, canary
+            assert canary not in wire, ("leaked", canary)
         files = [path for folder in self.ground.folders() for path in folder.rglob("*") if path.is_file()]
         assert {"outbox.sqlite3", "relay.log"} <= {path.name for path in files}
         for path in files:
             held = path.read_bytes().lower()
-            assert not [canary for canary in CANARIES if canary in held], path.name
+            assert not [canary for canary in CANARIES if canary in held], ("leaked", path.name)
 
     def _write(self, ledger, costs):
         if not OUT:

@@ -234,10 +234,10 @@ def test_whatever_befalls_the_ledger_is_exact_and_nothing_raw_is_anywhere(host):
     assert any(type(each) is CallEnded and each.id in runs for each in kept), story
     wire = bytes(host.line.seen).lower() + host.store.raw().lower()
     assert b"conf-1234" in wire
-    assert not [canary for canary in CANARIES if canary in wire], story
+    assert not [canary for canary in CANARIES if canary in wire], ("leaked", story)
     names = set()
     for path in host.files():
         held = path.read_bytes().lower()
         names.add(path.name)
-        assert not [canary for canary in CANARIES if canary in held], (path.name, story)
+        assert not [canary for canary in CANARIES if canary in held], ("leaked", path.name, story)
     assert {"outbox.sqlite3", "relay.log", "disclosures.jsonl"} <= names

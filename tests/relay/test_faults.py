@@ -39,10 +39,10 @@ def offer(recorder, calls=1, **how):
 
 def nothing_raw(store, runtime):
     """The canary is in no byte that arrived and in no file of the relay."""
-    assert CANARY not in store.raw().lower()
+    assert CANARY not in store.raw().lower(), "leaked"
     for path in runtime.iterdir():
         if path.is_file():
-            assert CANARY not in path.read_bytes().lower(), path.name
+            assert CANARY not in path.read_bytes().lower(), ("leaked", path.name)
 
 
 def test_a_killed_relay_loses_nothing(store, runtime):
@@ -157,7 +157,7 @@ def test_what_was_changed_in_the_outbox_is_not_sent(store, runtime):
         relay.stop()
     assert ledger.adds_up
     assert (ledger.delivered, ledger.dropped) == (n - 2, {"seal_broken": 2})
-    assert CANARY not in store.raw().lower()
+    assert CANARY not in store.raw().lower(), "leaked"
 
 
 @pytest.mark.parametrize(("text", "reason"), [("version: 1\nfields: [", "policy_unreadable"), ("", "policy_unreadable")])

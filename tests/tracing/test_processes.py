@@ -106,7 +106,7 @@ def test_job_processes_of_either_kind_find_the_relay_their_parent_started(store,
     names = sorted(run["name"] for run in store.runs())
     one = ["policy.guardrail", "session.end", "session.start", "tool.book_appointment", "voice_session"]
     assert names == sorted(one * 2)
-    assert CANARY not in store.raw().lower()
+    assert CANARY not in store.raw().lower(), "leaked"
 
 
 def test_an_agent_that_is_killed_in_a_call_leaves_an_ended_trace_and_a_ledger_that_adds_up(store, runtime):
@@ -179,7 +179,7 @@ def test_a_call_goes_on_while_its_relay_is_killed_and_another_one_starts(store, 
     names = [run["name"] for run in store.runs()]
     assert (names.count("voice_session"), names.count("user_turn"), names.count("tool.book_appointment")) == (1, 4, 1)
     assert next(run for run in store.runs() if run["name"] == "voice_session")["extra"]["metadata"]["reason"] == "user_initiated"
-    assert CANARY not in store.raw().lower()
+    assert CANARY not in store.raw().lower(), "leaked"
 
 
 def test_a_relay_that_stands_still_holds_up_nobody(store, runtime):

@@ -152,7 +152,7 @@ def test_no_byte_that_arrived_holds_a_canary(played):
     _, store = played
     raw = store.raw()
     assert b"tool.book_appointment" in raw
-    assert canaries_in(raw) == []
+    assert canaries_in(raw) == [], "leaked"
 
 
 def test_neither_stream_of_the_rehearsal_holds_a_canary(played):
@@ -301,12 +301,12 @@ def test_a_name_or_number_in_any_other_text_of_a_record_stays(abused):
     assert ledger.adds_up
     assert ledger.dropped == {}
     assert b"voice_session" in store.raw()
-    assert canaries_in(store.raw()) == []
+    assert canaries_in(store.raw()) == [], "leaked"
     for path in runtime.rglob("*"):
         if path.is_file():
-            assert canaries_in(path.read_bytes()) == [], path.name
+            assert canaries_in(path.read_bytes()) == [], ("leaked", path.name)
     assert b"LANGSMITH_RUNS_ENDPOINTS" in said  # doctor names variables
-    assert canaries_in(said) == []
+    assert canaries_in(said) == [], "leaked"
 
 
 @pytest.mark.parametrize("call", ["refused", "mistaken"])

@@ -92,7 +92,7 @@ def test_a_policy_that_keeps_what_it_must_not_is_caught_at_the_door(rule, tmp_pa
         wait_until(lambda: not switch.state().on)
         wait_until(lambda: shipper.state.startswith("off_last_look"))
         shipper.stop(2)
-        assert list(server.store.raw()) == []
+        assert list(server.store.raw()) == [], "leaked"
     assert switch.state().reason.startswith("last look: ")
     held = states(place / "outbox.sqlite3")
     assert sum(held.values()) == len(rows)
@@ -146,7 +146,7 @@ def test_the_relay_itself_stops_at_a_leak_and_goes_on_when_a_person_says_so(tmp_
         ledger = relay.ledger()
         assert ledger.adds_up
         assert (ledger.pending, ledger.quarantined) == (0, len(records))
-        assert b"555 01" not in store.raw()
+        assert b"555 01" not in store.raw(), "leaked"
         assert "ALERT off_last_look_phone" in (runtime / "relay.log").read_text()
         assert chain.verify(runtime).holds
     finally:

@@ -382,7 +382,7 @@ def test_nothing_raw_leaves_the_agent(played):
     assert b"tool.book_appointment" in played.store.raw()
     assert "LookupError" in played.logged
     seen = [played.store.raw(), played.logged.encode(), *(path.read_bytes() for path in played.runtime.rglob("*") if path.is_file())]
-    assert [canary for canary in CANARIES for text in seen if canary in text.lower()] == []
+    assert [canary for canary in CANARIES for text in seen if canary in text.lower()] == [], "leaked"
 
 
 def test_the_scan_has_nothing_to_say_against_it(played):
