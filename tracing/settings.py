@@ -27,6 +27,8 @@ KEEP_SLOW_MS: Final = 3000.0
 """Where the alert on slow turns stands, too."""
 FROM_CALLS_PER_DAY: Final = 100
 """The requirements, section 16: sampling is for more than a hundred calls a day."""
+SMALLEST: Final = 1e-4
+"""Smallest share of calls that may be sampled: who weighs a trace by its chance lets none stand for more than ten thousand calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ def read_settings(
 
 def _sampling(given: Mapping[str, str]) -> Sampling:
     rate = _number(given, "PHI_GUARD_SAMPLING_RATE", 1.0)
-    if rate > 1:
-        msg = "PHI_GUARD_SAMPLING_RATE: write a share above 0 and up to 1, such as 0.2"
+    if not SMALLEST <= rate <= 1:
+        msg = f"PHI_GUARD_SAMPLING_RATE: write a share from {SMALLEST:.4f} up to 1, such as 0.2"
         raise ValueError(msg)
     count = given.get("PHI_GUARD_SAMPLING_FROM_CALLS_PER_DAY") or str(FROM_CALLS_PER_DAY)
     if not (count.isascii() and count.isdigit() and len(count) <= 9):

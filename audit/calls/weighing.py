@@ -15,8 +15,8 @@ from typing import Final
 from audit.statistics import CONFIDENCE, Bound, clopper_pearson, lower_bound, upper_bound
 
 SMALLEST: Final = 1e-4
-"""Chance below which a call weighs no more. The relay takes any rate above 0; one trace must not stand for more calls than a large clinic
-has in weeks, whatever its root tells."""
+"""Chance below which a call weighs no more. The relay takes no smaller rate; one trace must not stand for more calls than a large
+clinic has in weeks, whatever its root tells."""
 _ENOUGH: Final = 1e-17
 """A term of a tail that adds less than this part of it ends the sum: the terms fall from there on."""
 _HALVINGS: Final = 80

@@ -163,6 +163,14 @@ def announce(name: str, facts: Mapping[str, object]) -> Announcement:
     )
 
 
+def _is_estimate(facts: Mapping[str, object]) -> bool:
+    """Whether a share stands for more than what was sent: then so many of so many are of what was sent alone, and are not that share."""
+    value, n, bad = (facts.get(key) for key in ("value", "n", "bad"))
+    if not (isinstance(value, int | float) and isinstance(n, int | float) and isinstance(bad, int | float)) or not n:
+        return False
+    return abs(value - 100 * bad / n) > 0.02 * max(value, 1.0)
+
+
 def _measured(words: Words, facts: Mapping[str, object], *, resolved: bool) -> str:
     """The subject, its value, over which time, from how many, against which threshold: as much of it as is known."""
     value, worst, n, bad = (_number(facts.get(key)) for key in ("value", "worst", "n", "bad"))
@@ -175,7 +183,8 @@ def _measured(words: Words, facts: Mapping[str, object], *, resolved: bool) -> s
     if words.windowed and (window := span(facts.get("window_s"))):
         said += f" over {window}"
     if n and words.of:
-        said += f" ({f'{bad} of ' if bad and words.windowed and unit == _UNITS['per_cent'] else ''}{n} {words.of})"
+        share = bad if words.windowed and unit == _UNITS["per_cent"] else ""
+        said += f" ({f'{share} of ' if share else ''}{n} {words.of}{' sent' if share and _is_estimate(facts) else ''})"
     if resolved and words.limit and worst:
         said += f", at its worst {worst}{unit}"
     if words.limit and (threshold := _number(facts.get("threshold"))):

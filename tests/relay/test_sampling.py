@@ -30,6 +30,7 @@ from tracing.relay.ledger import read_ledger
 from tracing.relay.outbox import DELIVERED, DROPPED, Limits, Outbox
 from tracing.relay.retention import HELD_S, tidy
 from tracing.relay.sampling import ABSENT_S, Sampling, is_drawn
+from tracing.settings import read_settings
 
 HERE = "relay"
 ALMOST_NONE = Sampling(rate=1e-9, from_calls_per_day=0)
@@ -614,6 +615,16 @@ def test_any_order_of_records_batches_and_restarts(gate, tmp_path_factory, data)
     assert (ledger.offered, ledger.pending, ledger.dropped) == (len(line), 0, {})
     assert ledger.sampled == sum(len(records) for records in calls if not sent[records[0].call])
     bench.outbox.close()
+
+
+@pytest.mark.parametrize("rate", ["0.00009", "0", "1.01", "-1", "nan", "half"])
+def test_a_rate_that_nobody_could_weigh_is_refused(rate, monkeypatch):
+    """Whoever reads the traces lets one stand for ten thousand calls at most; a rate below that would make every figure too high."""
+    monkeypatch.setenv("PHI_GUARD_SAMPLING_RATE", rate)
+    with pytest.raises(ValueError, match="PHI_GUARD_SAMPLING_RATE: write a"):
+        read_settings()
+    monkeypatch.setenv("PHI_GUARD_SAMPLING_RATE", "0.0001")
+    assert read_settings().sampling.rate == 1e-4
 
 
 def test_a_relay_that_is_killed_and_one_that_does_not_sample(tmp_path, monkeypatch):

@@ -461,6 +461,12 @@ def test_a_number_of_as_many_digits_as_a_cards_is_told_in_fewer():
     assert json.loads(requests[0][2])["facts"]["value"] == 536214408.81
 
 
+def test_a_share_that_is_an_estimate_says_of_what_its_counts_are():
+    """Of a sampled project 3 of 63 were sent and 0.99 % failed: the counts beside it are of what was sent."""
+    assert "0.99 % over 1 h (3 of 63 calls sent)" in announce("error_rate", FACTS | {"value": 0.99, "n": 63, "bad": 3}).title
+    assert "4.76 % over 1 h (3 of 63 calls)" in announce("error_rate", FACTS | {"value": 4.7619, "n": 63, "bad": 3}).title
+
+
 def test_a_title_is_cut():
     title = announce("tool_failure", {"tool": f"tool.{'x' * 200}"}).title
     assert (len(title), title[-1]) == (TITLE_MAX, "…")
