@@ -54,7 +54,8 @@ def open_detector(profile: Profile, harmless: Iterable[str] = ()) -> Detector:
     if profile == "scan":
         return NormalisingDetector(first)
     asked = SecondOpinionDetector(first, tuple(loaded[name] for name in second), certain_words() | words)
-    return SkimmingDetector(BoundedDetector(NormalisingDetector(asked)), is_harmless_text)
+    glances = tuple(loaded[name] for name in ("spoken", "vocabulary", "patterns") if name in loaded)
+    return SkimmingDetector(BoundedDetector(NormalisingDetector(asked)), is_harmless_text, glances)
 
 
 def open_layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector]:

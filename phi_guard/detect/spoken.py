@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from phi_guard.detect.detector import merge
-from phi_guard.detect.speech import dates, digits, dwellings, handles, letters, mail, names, sounded, streets
+from phi_guard.detect.speech import dates, digits, dwellings, handles, letters, mail, names, reported, sounded, streets, towns
 from phi_guard.detect.speech.utterance import SpokenRule, listen
 from phi_guard.model import Detection
 
 RULES: Final[tuple[SpokenRule, ...]] = (
     *digits.RULES, *dates.RULES, *letters.RULES, *sounded.RULES, *mail.RULES, *handles.RULES, *streets.RULES, *dwellings.RULES,
-    *names.RULES,
+    *names.RULES, *reported.RULES, *towns.RULES,
 )  # fmt: skip
 """Every spoken rule; each carries its own examples."""
 

@@ -26,6 +26,7 @@ HITS: Final = (
     "no record of Zoë", "his name is will", "seen with Hope today", "o'byrne called", "spoke to hall today", "patient: Young",
     "hall called about the refill", "this is may calling", "Dr Parkinson", "parkinson called", "ivan\u0430", "grace hope",
     "mr hurt is waiting", "dr reason said it was fine", "last name an", "Mere", "So Oh", "starring key for tuesday", "love's file",
+    "gift's appointment is at ten", "Seen with Peace today",
 )  # fmt: skip
 """Texts in which something must be found."""
 MISSES: Final = (
@@ -36,6 +37,7 @@ MISSES: Final = (
     "ich habe seit gestern starke Schmerzen und Husten", "j'ai mal à la tête depuis hier", "YES OR NO", "", "12 34", "ICD E11.9",
     "KeyError: 'appointment_status'", "the hall is cold", "步", "my gene test", "do you speak Spanish or English",
     "my name is not on the list", "i saw the doctor today", "root canal", "X-ray", "self", "an", "so", "Perfect.", "the doctor's note",
+    "the future's appointment book", "Seen with Pain today", "a train with Wheels",
 )  # fmt: skip
 """Harmless texts in which nothing must be found."""
 
@@ -54,6 +56,7 @@ _CODE: Final = re.compile(
     r"|g6pd|v[0-9]{1,3}|rfc[0-9]{3,4}|utf8|utf16|sha(?:1|256)|md5|base64|http2|oauth2|ipv[46]|s3|ec2|k8s|i18n|mp[34]|gpt[45]o?|x86|py3|h264|2fa|u2f|a4|x64|int(?:8|16|32|64)|float(?:16|32|64)"
 )
 _ICD: Final = re.compile(r"[a-tv-z][0-9][0-9a-b]")
+_CAPITAL_WITHIN: Final = re.compile(r"[a-z,] [A-HJ-Z]")
 _SUFFIX: Final = re.compile(r"'(?:s|d|ll|ve|re|em)?\Z")
 _NUMBERED: Final = re.compile(r"([a-z]{4,20})[0-9]{1,2}")
 _WRITTEN_OTHERWISE: Final = re.compile(r"[0-9@/\\]|\.\S|_")
@@ -127,7 +130,12 @@ class VocabularyDetector:
         lists = _lists()
         pattern = _ASCII if text.isascii() else _TOKEN
         found = pattern.findall(text.lower())
-        if lists.certain.issuperset(found) and len(found) > context.LONGEST_FIELD and context.CUES.isdisjoint(found):
+        if (
+            lists.certain.issuperset(found)
+            and len(found) > context.LONGEST_FIELD
+            and context.CUES.isdisjoint(found)
+            and _CAPITAL_WITHIN.search(text) is None
+        ):
             return ()
         words = self._words(text, pattern)
         _clear_foreign(words, lists.foreign)

@@ -186,7 +186,7 @@ def _is_named(text: str, words: list[Word], i: int, *, cased: bool) -> bool:
     """Whether a word that is harmless elsewhere is a name here: after a title or a naming cue, or where only a person stands."""
     word = words[i]
     if not word.lower.isalpha():
-        return False
+        return _is_owner(words, i)
     then = words[i + 1] if i + 1 < len(words) else None
     after = then.lower if then is not None and _SPACE.fullmatch(text, word.end, then.start) else ""
     if not i:
@@ -210,11 +210,21 @@ def _is_named(text: str, words: list[Word], i: int, *, cased: bool) -> bool:
         return True
     if before in {"is", "was"} and earlier in _NAME and (ends or _may_go_on(then)):
         return i > 2 and (words[i - 3].lower in _WHOSE_NAME or words[i - 3].lower.endswith("'s"))
+    if cased and before in _SLOT_BEFORE and word.raw[0].isupper() and not word.raw.isupper() and word.lower in BARE and gap == " ":
+        return True
     if before in _LABELS and may_name:
         return (any(mark in gap for mark in ":=") and ends and word.lower in BARE) or (gap == " " and after in _ACTS)
     if word.lower not in BARE or word.lower in _ADJECTIVES or not (ends or after in _SLOT_AFTER) or gap != " ":
         return False
     return before in _STRONG_SLOT or (before == "call" and after in _SLOT_AFTER) or (before in {"to", "with"} and earlier in _SPEAKING)
+
+
+def _is_owner(words: list[Word], i: int) -> bool:
+    """Whether a word that is harmless elsewhere owns what a person has in a clinic: ``gift's appointment``."""
+    base, mark, ending = words[i].lower.replace("’", "'").partition("'")
+    before = words[i - 1].lower if i else ""
+    after = words[i + 1].lower if i + 1 < len(words) else ""
+    return bool(mark) and ending == "s" and base in BARE and after in _POSSESSED and before not in _BEFORE
 
 
 def _is_titled(word: Word, before: str, earlier: str, after: str, gap: str, *, cased: bool) -> bool:

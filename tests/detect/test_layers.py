@@ -8,7 +8,7 @@ from phi_guard.detect import LAYERS, NormalisingDetector, UnionDetector
 from phi_guard.detect.profiles import layers
 
 ONLY = (
-    ("patterns", "seen at Midtown Infirmary", "Midtown Infirmary"),
+    ("patterns", "seen, Midtown Infirmary", "Midtown Infirmary"),
     ("patterns", "aged 101", "101"),
     ("spoken", "it's forty four twelve", "forty four twelve"),
     ("spoken", "birthday the eleventh", "eleventh"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phi_guard.detect import SkimmingDetector, find_many
+from phi_guard.detect import SkimmingDetector, find_many, open_detector
 from phi_guard.detect.skimming import SKIMMED_MAX
 from phi_guard.detect.vocabulary import is_harmless_text
 from phi_guard.model import Detection
@@ -59,6 +59,49 @@ def test_all_else_is_read(text):
     inner = All()
     assert SkimmingDetector(inner, is_harmless_text).find(text)
     assert inner.given == [text]
+
+
+class Word:
+    """Finds one word."""
+
+    name = "word"
+
+    def __init__(self, word):
+        self.word = word
+
+    def find(self, text):
+        start = text.find(self.word)
+        return (Detection(start, start + len(self.word), "PERSON", 1.0, "word.word"),) if start >= 0 else ()
+
+
+def test_talk_in_which_a_glance_finds_something_is_read():
+    text = "my son gift has a cough"
+    inner = All()
+    assert SkimmingDetector(inner, is_harmless_text, (Word("hope"),)).find(text) == ()
+    assert inner.given == []
+    assert SkimmingDetector(inner, is_harmless_text, (Word("hope"), Word("gift"))).find(text)
+    assert inner.given == [text]
+
+
+GLANCED = ("my son gift has a cough", "could i speak with promise please", "i grew up in reading", "it's the oct fourth i think")
+"""Every word is certainly harmless, and one is somebody's all the same."""
+
+
+@pytest.fixture(scope="module")
+def strict():
+    return open_detector("strict")
+
+
+@pytest.mark.parametrize("text", GLANCED)
+def test_the_strict_profile_skims_no_name_away(strict, text):
+    assert is_harmless_text(text)
+    assert strict.find(text)
+
+
+@pytest.mark.parametrize("text", SETTLED)
+def test_the_strict_profile_still_settles_plain_talk(strict, text):
+    assert strict.find(text) == ()
+    assert not any(detector.find(text) for detector in strict.glances)
 
 
 def test_many_texts_come_back_in_their_order():

@@ -23,7 +23,8 @@ HOSTILE = (
     "slash ", "one slash ", "address ", "what's your address? ", "what's your address? one ", "password is ", "password is oak ", "1 800 ",
     "1 800 oak ", "apartment ", "apartment b ", "bee ", "bee are ", "see you ", "highway 1 ", "county road ", "email is a ", "email is at ",
     "is ada ", "get ada uh ", "is my name ", "ada is my name ", "ada like the ", "ada hyphen ", "born on the ", "oak party of two ",
-    "nine avenue of the oaks ",
+    "nine avenue of the oaks ", "live in ", "live in oak ", "i'm from ", "drove down from oak ", "city of ", "tell her ", "tell her oak ",
+    "oak is my ", "is my aunt ",
 )  # fmt: skip
 """Texts that rules might walk over again and again."""
 
@@ -91,6 +92,12 @@ def test_the_layer_hits_and_misses_what_it_says():
         ("born march third nineteen fifty eight", "born |"),
         ("born on the third of the fourth fifty eight", "born on the |"),
         ("she is ninety three years old", "she is |"),
+        ("the old man's ninety six he won't walk", "the old man's | he won't walk"),
+        ("the twenty first's my birthday", "the | my birthday"),
+        ("i grew up in reading and left", "i grew up in | and left"),
+        ("she lives in half moon bay now", "she lives in | now"),
+        ("tell her that gift called", "tell her that | called"),
+        ("gift mabuza is my guardian", "| is my guardian"),
         ("that's catherine with a k", "that's |"),
         ("four four, no wait, sorry, four five one two", "|"),
         ("my number is area code four one five. five five five. oh one two nine.", "my number is area code |. |. |."),

@@ -103,6 +103,8 @@ def test_a_word_that_is_also_a_name_counts_by_its_context(name, word):
         ("love's file", "love this file"),
         ("gift called", "a gift for my nurse"),
         ("we saw River today", "the river runs high"),
+        ("Seen with Peace by the front door", "Seen in Peace by the front door"),
+        ("gift's appointment is at ten", "a gift's price is at ten"),
     ],
 )
 def test_a_harmless_word_counts_where_only_a_name_stands(name, word):
@@ -110,7 +112,7 @@ def test_a_harmless_word_counts_where_only_a_name_stands(name, word):
     assert found(word) == []
 
 
-@pytest.mark.parametrize("field", ["Mere", "than", "win than", "Gift", "memory", "An", "So Oh", "An Do", "Beauty"])
+@pytest.mark.parametrize("field", ["Mere", "than", "win than", "Gift", "memory", "An", "So Oh", "An Do", "Beauty", "Qi", "Thy"])
 def test_a_field_of_harmless_words_that_are_names_is_a_name(field):
     assert found(field) == field.split()
 

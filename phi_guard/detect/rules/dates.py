@@ -31,8 +31,10 @@ _SEP: Final = r"[\s,.\-/‐-―]{1,3}"
 _DIGIT_WORD: Final = "one|two|three|four|five|six|seven|eight|nine"
 _OLD_WORDS: Final = rf"(?:ninety(?:[\s-](?:{_DIGIT_WORD}))?|(?:a|one)\shundred(?:\s(?:and\s)?(?:{_DIGIT_WORD}|ten))?)"
 _OLD_NUMBER: Final = r"(?:9\d|1[01]\d)"
+_AGE: Final = r"(?<![^\W_])(?:age|aged|âgée?|alter)(?:[\s_](?:in[\s_])?(?:years|yrs))?(?![^\W_])(?:\s{1,2}(?:is|of|de|was))?[\s:=\"']{0,4}"
 _PERSON_IS: Final = (
-    r"(?:\A\s?turn(?:s|ed)|\b(?:he|she|i|mother|father|mom|dad|patient|grandmother|grandfather|grandma|grandpa)(?:['’]?s|['’]m|\sis|\sam|\swas"
+    r"(?:\A\s?turn(?:s|ed)|\b(?:he|she|i|mother|father|mom|mum|dad|patient|grandmother|grandfather|grandma|grandpa|nan|nana|gran|granny"
+    r"|gramps|man|lady|woman|gentleman|husband|wife|aunt|uncle|resident)(?:['’]?s|['’]m|\sis|\sam|\swas"
     r"|\sturn(?:s|ed|ing)?))(?:\s(?:now|already|about|almost|nearly|turning|over))?\s"
 )
 _DIED_AT: Final = r"\b(?:died|passed(?:\saway)?|lived|turn(?:s|ed|ing)?)\s(?:at|to(?:\sbe)?)\s(?:age\s)?"
@@ -116,28 +118,30 @@ RULES: Final = (
         name="age_over_89",
         entity="AGE",
         regex=r"(?<![\d.,/])(?:9\d|1[01]\d)[\s-]{0,2}(?:years?|yrs?|y\.?/?\s?o\b|ans|jahre?|jährig\w{0,3}|años|anni|y\.o\.)(?!\w)"
-        rf"|\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD_NUMBER}(?![\d.,/%])"
+        rf"|{_AGE}{_OLD_NUMBER}(?!\d|[.,/]\d|\s?%)"
         rf"|{_PERSON_IS}{_OLD_NUMBER}\b{_NOT_YEARS}"
         rf"|{_DIED_AT}{_OLD_NUMBER}\b{_NOT_YEARS}"
         r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?90['’]?s\b"
         r"|(?:\A|\b(?:pt|patient|is an?|an?|,)\s)\s?(?:9\d|10\d|11\d)\s?(?:yo\s?)?[mf]\b(?=\s(?:with|w/|c/o|who|presents|here|pt|for"
         r"|admitted|h/o)|\s?[,.]|\s{0,3}\Z)",
         hits=("94-year-old", "92 years old", "age: 97", "aged 101", "93 y/o", "âgée de 95", "102 yo", "97F with cough", "96 ans",
-              "98-jähriger", "in her 90s", "he's 94 now", "Turned 90 in May"),
+              "98-jähriger", "in her 90s", "he's 94 now", "Turned 90 in May", "Age: 93. Alert", '"patient_age": 96}', "age_years=91",
+              "the old lady's 95, she fell"),
         misses=("45 years old", "90 mg", "age 45", "120/80", "for 90 days", "heart rate 95", "99 percent", "temp 99F",
-                "she is 90 percent better", "he's 98 over 60"),
+                "she is 90 percent better", "he's 98 over 60", "age 90.5%", "average 95", "the man's 95 percent better", "agent: 99"),
         digits=True,
     ),
     PatternRule(
         name="age_over_89_in_words",
         entity="AGE",
-        regex=rf"\b(?:age|aged|âgée?|alter)\b(?:\s{{1,2}}(?:is|of|de|was))?[\s:=\"']{{0,4}}{_OLD_WORDS}(?![\d.,/%])"
+        regex=rf"{_AGE}{_OLD_WORDS}(?!\d|[.,/]\d|\s?%)"
         rf"|\b{_OLD_WORDS}[\s-](?:years?|something|year-old|yo)\b"
         rf"|{_PERSON_IS}{_OLD_WORDS}\b{_NOT_YEARS}"
         rf"|{_DIED_AT}{_OLD_WORDS}\b{_NOT_YEARS}"
         r"|\bin (?:her|his|their|my) (?:(?:early|mid|late)[\s-])?(?:nineties|hundreds)\b|\b(?:super)?centenarians?\b"
         r"|\bnonagenarians?\b|\bcentenaires?\b|\bnonagénaires?\b",
-        hits=("ninety three years old", "aged ninety-one", "in her nineties", "a centenarian", "she is ninety three", "died at ninety one"),
+        hits=("ninety three years old", "aged ninety-one", "in her nineties", "a centenarian", "she is ninety three", "died at ninety one",
+              "Age: ninety one. Alert", "my nan's ninety two"),
         misses=("forty five years old", "ninety milligrams", "she is ninety percent better", "a hundred times"),
     ),
 )  # fmt: skip

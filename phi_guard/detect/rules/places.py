@@ -41,6 +41,10 @@ _NOT_STREETS: Final = frozenset("main other same wrong right next this that my y
 _NOT_HOUSES: Final = frozenset("the a an my your his her their our this that dairy animal wind ant funny".split())  # noqa: SIM905
 
 
+_NO_TOWNS: Final = frozenset("unknown none null na n any all other required missing invalid not true false string empty blank".split())  # noqa: SIM905
+"""Words in a field for a town that tell none."""
+
+
 def _named_street(text: str) -> bool:
     """The word before the kind of street is a name, not ``the same`` or ``a busy``."""
     words = re.findall(r"[\w'’-]+", text.lower())
@@ -295,6 +299,19 @@ RULES: Final = (
         group=1,
         parts=leading_name,
         score=0.5,
+    ),
+    PatternRule(
+        name="town_field",
+        entity="LOCATION",
+        regex=r"(?<![^\W_])(?:city|town|home[\s_]?town|village|municipality|suburb|borough|county|parish"
+        r"|birth[\s_]?place|place of birth|wohnort|geburtsort|ville|commune|localité|ciudad)[\"']?\s{0,2}[:=]\s{0,2}[\"'“]?"
+        r"([^\W\d_][\w'’.-]{1,30}(?:\s[^\W\d_][\w'’.-]{0,30}){0,3})",
+        hits=("City: Providence", '{"city": "reading"}', "birthplace = Medicine Hat", "Wohnort: Essen", "home_town: Half Moon Bay"),
+        misses=("city: unknown", '{"city": null}', "the city is loud", "capacity: full", "town hall", "county: n/a"),
+        group=1,
+        check=lambda text: text.split()[0].lower().rstrip(".") not in _NO_TOWNS,
+        score=0.5,
+        needs=r"[:=]",
     ),
     PatternRule(
         name="hospital",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from phi_guard.detect.speech.lexicon import DOUBTFUL_MONTHS, FILL, MONTH, NUMBER, NUMERAL, ORDINAL, UNIT
+from phi_guard.detect.speech.lexicon import DOUBTFUL_MONTHS, FILL, MONTH, NUMBER, NUMERAL, ORDINAL, ORDINALS, UNIT
 from phi_guard.detect.speech.quantities import group_at
 from phi_guard.detect.speech.utterance import HARD, SOFT, SpokenRule, Stretch, Utterance
 
@@ -19,12 +19,13 @@ _DIED: Final = frozenset("died passed lived dead to".split())  # noqa: SIM905
 _PEOPLE: Final = frozenset(
     """
     i he she they he'll she'll i'll they'll mother father mom dad mum grandmother grandfather grandma grandpa patient wife husband age
-    aunt uncle sister brother she's he's lady man
+    aunt uncle sister brother she's he's lady man woman gentleman mum nan nana gran granny gramps resident
     """.split()  # noqa: SIM905
 )
 _CARD_CUES: Final = frozenset("expires expiry expiration exp expiring valid born birthday birthdate birth dob".split())  # noqa: SIM905
 _STROKES: Final = frozenset({"slash", "stroke"})
 _BIRTHDAY_LINKS: Final = frozenset("is was on the it's it uh um".split())  # noqa: SIM905
+_OWNERS: Final = frozenset("my his her our their your".split())  # noqa: SIM905
 _YEARS: Final = frozenset("year years yrs yr ans jahre jährige jähriger jähriges".split())  # noqa: SIM905
 _OLD: Final = frozenset("old young of alt".split())  # noqa: SIM905
 OLDEST_TOLD: Final = 89
@@ -218,9 +219,13 @@ def _small_at(heard: Utterance, first: int) -> int:
 
 
 def _scan_birthdays(heard: Utterance) -> Iterator[Stretch]:
-    """``her birthday is the eleventh``: a day alone, where a birth was spoken of."""
+    """``her birthday is the eleventh``, ``the eleventh is her birthday``: a day alone, where a birth was spoken of."""
     for place, word in enumerate(heard.words):
         if word.removesuffix("'s") not in {"birthday", "birthdate", "born"}:
+            continue
+        day = _birthday_before(heard, place)
+        if day is not None:
+            yield day
             continue
         first = place + 1
         limit = min(place + 5, len(heard.words))
@@ -229,6 +234,21 @@ def _scan_birthdays(heard: Utterance) -> Iterator[Stretch]:
         past = _ordinal_at(heard, first)
         if past > first > place + 1:
             yield first, past
+
+
+def _birthday_before(heard: Utterance, place: int) -> Stretch | None:
+    """The day that is told to be the birthday named at a word: ``the twenty first's my birthday``."""
+    words = heard.words
+    if place < 2 or words[place - 1] not in _OWNERS:
+        return None
+    last = place - 2 - (words[place - 2] in {"is", "was"})
+    if last < 0 or HARD in heard.gaps[last + 1 : place + 1]:
+        return None
+    day = words[last] if last < place - 2 else words[last].removesuffix("'s")
+    written = day in _ORDINAL_ENDS and last > 0 and bool(heard.kinds[last - 1] & NUMERAL)
+    if not written and (day not in ORDINALS or (last == place - 2 and day == words[last])):
+        return None
+    return (last - 1 if written or (last and words[last - 1] in _TENS_BEFORE_ORDINAL) else last), last + 1
 
 
 def _scan_ages(heard: Utterance) -> Iterator[Stretch]:
@@ -258,9 +278,11 @@ def _aged(heard: Utterance, first: int) -> bool:
     for _ in range(2):
         if first and words[first - 1] in {"a", "almost", "nearly", "now", "about", "uh", "um"}:
             first -= 1
-    if first == 0 or words[first - 1] not in _AGE_CUES:
+    if first == 0 or not (words[first - 1] in _AGE_CUES or (words[first - 1].endswith("'s") and words[first - 1][:-2] in _PEOPLE)):
         return False
     before = words[first - 1]
+    if before not in _AGE_CUES:
+        return True
     if before in {"at", "to", "be"} and first > 1 and words[first - 2] in _DIED:
         return before != "be" or not _PEOPLE.isdisjoint(words[max(first - 5, 0) : first - 2])
     return before not in {"is", "was", "are", "be", "am", "at", "to"} or (first > 1 and words[first - 2] in _PEOPLE)
@@ -305,10 +327,14 @@ RULES: Final = (
     SpokenRule(
         name="birthday",
         entity="DATE_TIME",
-        needs=ORDINAL | NUMERAL,
+        needs=0,
         scan=_scan_birthdays,
-        hits=("my birthday is the eleventh", "her birthday's on the twenty second", "born on the 3rd"),
-        misses=("her first birthday", "born third of four kids", "born second", "it was her birthday on sunday"),
+        hits=(
+            "my birthday is the eleventh", "her birthday's on the twenty second", "born on the 3rd", "the thirtieth's my birthday",
+            "the twenty first is her birthday", "the 3rd was his birthday",
+        ),
+        misses=("her first birthday", "born third of four kids", "born second", "it was her birthday on sunday", "that is my birthday",
+            "the first my birthday present"),
     ),
     SpokenRule(
         name="age",
@@ -319,12 +345,12 @@ RULES: Final = (
             "ninety three years old", "she's ninety one", "a hundred and two years old", "aged ninety-five", "my mother is ninety four",
             "quatre-vingt-dix-sept ans", "siebenundneunzig jahre alt", "a ninety year old man", "he is almost a hundred",
             "he died at ninety nine", "she's going to be ninety three",
-            "he's ninety one and a half",
+            "he's ninety one and a half", "the old man's ninety six",
         ),
         misses=(
             "she's ninety percent better", "ninety eight point six", "he is forty two", "ninety over sixty", "i'm a hundred percent sure",
             "it's ninety degrees", "it's going to be ninety today", "keep it at ninety", "a hundred pounds", "eighty nine years old",
-            "the dose is one hundred",
+            "the dose is one hundred", "the man's ninety percent sure",
         ),
     ),
 )  # fmt: skip
