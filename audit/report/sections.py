@@ -21,6 +21,8 @@ FIELDS_MAX: Final = 20
 ROWS_MAX: Final = 22
 """Rows of a chart, so that it fits a page."""
 DAYS_MAX: Final = 120
+TTFT_P95_MS: Final = 3_000.0
+"""The requirements, section 12: above it an alert fires."""
 RECALL_BAR: Final = 0.95
 """Where the chart draws its line if the gates name no bar."""
 
@@ -168,7 +170,8 @@ def _answers(report: Report) -> Section:
     if not values.n:
         return Section("answers", "Time to first answer", ("No turn reports it.",))
     text = f"From the end of the caller's speech to the first sound of the answer, {counted(values.n, 'turn')}."
-    drawn = charts.histogram(values.edges, values.counts, title="Time to first answer", unit="ms", marks=marks(values))
+    budget = {"limit of p95": TTFT_P95_MS}
+    drawn = charts.histogram(values.edges, values.counts, title="Time to first answer", unit="ms", marks=marks(values), budgets=budget)
     return Section("answers", "Time to first answer", (text,), (drawn,), (_spread("Time to first answer", values, "ms"),))
 
 
