@@ -2,7 +2,7 @@
 
 A network that was taught to miss no one takes ``Crohn`` or ``appointment`` for a person now and then. A word that is certainly no
 one's name costs content and protects nobody. A word that is also a name (``Gift``, ``River``) is left to the network, and so is any
-word after a title (``Mr. Hurt``).
+word after a title (``Mr. Hurt``). A number right after the name of what was measured (``BP 132/84``, ``weight 82 kg``) is no house's.
 """
 
 from __future__ import annotations
@@ -30,11 +30,28 @@ WRITTEN: Final = frozenset({"DATE_TIME", "PHONE_NUMBER", "EMAIL_ADDRESS", "ID", 
 NAMES: Final = frozenset({"PERSON", "NRP", "LOCATION"})
 """Classes made of words. A street or a number may well be made of harmless words, so other classes are left alone."""
 
+_MEASURED: Final = re.compile(
+    r"""(?<![^\W_])
+    (?: (?: bp | blood\ pressure ) (?: \s+(?:is|was|of|at) | \s*[:=] )? \s* \d{2,3}\s?/\s?\d{2,3} (?: \s?mm\ ?hg )?
+      | (?: hr | heart\ rate | pulse | rr | resp(?:iratory)?\ rate | temp(?:erature)? | spo2 | oxygen\ saturation | o2\ sats? | sats?
+          | weight | height | bmi | glucose | (?:hb)?a1c | hgb | ha?emoglobin | hct | ha?ematocrit | wbc | rbc | platelets? | inr
+          | potassium | sodium | chloride | bicarbonate | calcium | magnesium | phosphate | creatinine | e?gfr | bun | bilirubin | albumin
+          | crp | tsh | ldl | hdl | triglycerides | cholesterol | ferritin | troponin | lactate | mcv )
+        (?: \s+(?:is|was|of|at) | \s*[:=] )? \s* \d{1,3}(?:\.\d{1,2})?
+        (?: \s?(?: % | kg | cm | lbs? | mg/dl | g/dl | mmol/l | bpm | °\ ?[cf] ) )?
+    )(?![^\W_]|[./,:-]\d|\s+\d)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A value of vital signs or of the laboratory, with its name: three digits at most, one number, a slash in blood pressure alone, so that no
+telephone number, date or record number is one. Single letters (``P 88``) name too much else."""
+_BEFORE, _BEHIND = 32, 16
+"""Characters around a finding in which its name and its unit stand."""
+
 
 @dataclass(frozen=True, slots=True)
 class VettedDetector:
     """Its inner detector, without names and places that are made of certainly harmless words, or begin or end with one,
-    and without a date, number or address of mail that is one such word.
+    without a date, number or address of mail that is one such word, and without what was measured.
 
     Args:
         inner: the detector that is vetted; its name is kept.
@@ -63,10 +80,12 @@ class VettedDetector:
         return tuple(kept for d in found if (kept := self._vet(text, d)) is not None)
 
     def _vet(self, text: str, found: Detection) -> Detection | None:
+        if self.sources is not None and not all(source in self.sources for source in found.source.split("+")):
+            return found
+        if _is_measured(text, found):
+            return None
         written = found.entity in WRITTEN and not found.also
         if not written and not {found.entity, *found.also} <= NAMES:
-            return found
-        if self.sources is not None and not all(source in self.sources for source in found.source.split("+")):
             return found
         words = [(found.start + m.start(), found.start + m.end()) for m in _WORD.finditer(text[found.start : found.end])]
         kept = [span for span in words if not self._is_harmless(text, span)]
@@ -86,6 +105,12 @@ class VettedDetector:
             return False
         word = text[start:end].lower().replace("’", "'").removesuffix("'s")
         return all(part in self.harmless and part not in BARE for part in word.split("-"))
+
+
+def _is_measured(text: str, found: Detection) -> bool:
+    """Whether a finding lies in one measured value with its name."""
+    near = _MEASURED.finditer(text, max(0, found.start - _BEFORE), min(len(text), found.end + _BEHIND))
+    return any(m.start() <= found.start and found.end <= m.end() for m in near)
 
 
 def _is_no_figure(word: str) -> bool:

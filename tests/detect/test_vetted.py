@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,50 @@ def test_one_ordinary_word_is_no_date_and_no_number():
     ):
         found = VettedDetector(Marks(Detection(0, len(text), entity, 0.4, "marks.x")), harmless).find(text)
         assert bool(found) is kept, text
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("BP 132/84, HR 76 at rest", "BP 132/84"),
+        ("BP 132/84, HR 76 at rest", "HR 76"),
+        ("blood pressure was 118/76.", "118/76"),
+        ("temp 36.8, SpO2 98% on room air", "36.8"),
+        ("SpO2 98% on room air", "98"),
+        ("Weight: 82 kg", "82"),
+        ("platelets of 210 today", "210"),
+    ],
+)
+@pytest.mark.parametrize("entity", ["ADDRESS", "DATE_TIME", "PERSON"])
+def test_what_was_measured_is_no_house(text, marked, entity):
+    assert vet(text, marked, entity) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("HR 76 Elm Street", "76 Elm Street"),  # more than a value
+        ("room 76", "76"),
+        ("P 88", "88"),
+        ("glucose 142-555-0172", "142"),
+        ("glucose 142 555 0172", "142"),
+        ("weight 1942", "1942"),
+        ("height 12/03/1958", "12/03"),
+        ("pulse 12/03", "12/03"),
+        ("temp 12.03.1958", "12.03"),
+        ("BP 132/84/12", "132/84"),
+        ("overweight 82", "82"),
+        ("creatinine 0.9.1", "0.9"),
+        ("sodium 139a", "139"),
+    ],
+)
+def test_a_number_that_may_be_more_than_a_value_stays(text, marked):
+    assert vet(text, marked, "ADDRESS") == [marked]
+
+
+def test_what_others_have_found_too_is_not_vetted():
+    found = Detection(3, 5, "ADDRESS", 0.4, "marks.x+patterns.y")
+    assert VettedDetector(Marks(found), HARMLESS, frozenset({"marks.x"})).find("HR 76") == (found,)
 
 
 @given(st.text(max_size=60), st.data())
