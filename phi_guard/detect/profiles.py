@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from phi_guard.detect.probes import PATTERNS_ALONE, prove
 from phi_guard.errors import DetectorUnavailable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector
         harmless: further words that are no one's name: those of the policy's own closed lists.
 
     Raises:
-        DetectorUnavailable: no such profile, or a piece is not installed; nothing is ever downloaded.
+        DetectorUnavailable: no such profile, a piece is not installed, or a layer does not find what it must; nothing is ever downloaded.
     """
     if profile not in PLANS:
         msg = f"no such detector profile; write one of: {', '.join(PROFILES)}"
@@ -76,8 +77,14 @@ def layers(profile: Profile, harmless: Iterable[str] = ()) -> dict[str, Detector
     plan = PLANS[profile]
     own = frozenset(word.lower() for word in harmless)
     with ThreadPoolExecutor(len(plan.layers)) as pool:
-        loading = {name: pool.submit(_OPENERS[name], plan, own) for name in plan.layers}
+        loading = {name: pool.submit(_opened, name, plan, own) for name in plan.layers}
         return {name: future.result() for name, future in loading.items()}
+
+
+def _opened(name: str, plan: Plan, own: frozenset[str]) -> Detector:
+    layer = _OPENERS[name](plan, own)
+    prove(PATTERNS_ALONE if name == "presidio" and not plan.entities else name, layer, own)
+    return layer
 
 
 def _open_patterns(plan: Plan, own: frozenset[str]) -> Detector:

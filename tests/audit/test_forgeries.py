@@ -109,7 +109,7 @@ def test_a_key_does_not_sign_in_another_name(home, tmp_path):
 def test_a_key_is_not_trusted_as_two_people(home, tmp_path):
     """Neither by the command, nor where somebody wrote the list by hand."""
     public = signing.public_key(signing.load_key(home, "ada"))
-    with pytest.raises(KeyFileError, match="somebody else's already"):
+    with pytest.raises(KeyFileError, match="trusted under another name"):
         signing.trust(home, Trusted("Bea", "reviewer", public, SINCE))
     path = home / signing.TRUSTED
     row = f'{{"name": "Bea", "role": "reviewer", "public_key": "{public}", "since": "{SINCE}", "until": ""}}'
