@@ -24,6 +24,7 @@ from audit.review.outcome import ReviewOutcome
 from audit.roster.facts import RosterFacts
 from audit.sample import Selection, draw
 from audit.source import Source, Window
+from audit.standard import standard_of
 from audit.verdict import decide
 
 __all__ = ["Assessment", "Beside", "assess", "rejudge"]
@@ -158,7 +159,7 @@ def assess(
         bounds=_cumulative(census, applied, beside.earlier), accepted=applied.accepted, expired=applied.expired, roster=beside.roster,
         rehearsal=beside.rehearsal, alerts=beside.alerts, monitoring=monitoring, custody=beside.custody, reproduce=beside.reproduce,
         unlisted=census.failing - sum(f.severity != SUSPICION for f in census.findings), leaking=_leaking(census, applied, covered),
-        releases=_releases(census, applied.open),
+        releases=_releases(census, applied.open), standard=standard_of(policy, census.population),
     )  # fmt: skip
     return Assessment(report, census)
 
@@ -174,7 +175,8 @@ def rejudge(report: Report, review: ReviewOutcome) -> Report:
     waiting = tuple(judged.gate for judged in report.gates if judged.gate.evidence == "review")
     anew = {judged.gate.name: judged for judged in judge(waiting, evidence)}
     gates = tuple(anew.get(judged.gate.name, judged) for judged in report.gates)
-    return replace(report, gates=gates, review=review, verdict=decide(gates, report.incomplete), signatures=())
+    scope = replace(report.scope, standard=report.scope.shown_standard)
+    return replace(report, gates=gates, review=review, verdict=decide(gates, report.incomplete), scope=scope, signatures=())
 
 
 def _vouched(monitoring: Monitoring | None) -> Monitoring | None:

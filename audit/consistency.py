@@ -14,7 +14,9 @@ from audit.gates import CHECKS, Evidence, Gate, Judged, judge
 from audit.known_answers import KnownAnswers
 from audit.person import fold
 from audit.report.model import Bound, Report, evidence_of
+from audit.report.scope import SAFE_HARBOR, STANDARDS
 from audit.review.outcome import ReviewOutcome
+from audit.standard import enforced
 from audit.two_stage import EXTENSION, recall_at_least
 
 _NEAR = 1e-6
@@ -32,6 +34,7 @@ def check(report: Report) -> Iterator[str]:
     yield from _of_evidence(report)
     yield from _of_findings(report)
     yield from _of_bounds(report)
+    yield from _of_standard(report)
     if report.known_answers is not None:
         yield from _of_known_answers(report.known_answers)
     yield from _of_sample(report)
@@ -132,6 +135,15 @@ def _of_bound(path: str, bound: Bound) -> Iterator[str]:
     adjusted = min(1.0, bound.upper / bound.recall) if bound.recall else 1.0
     if not isclose(bound.adjusted, adjusted, rel_tol=_NEAR, abs_tol=1e-9):
         yield f"{path}.adjusted: is not the bound divided by the recall"
+
+
+def _of_standard(report: Report) -> Iterator[str]:
+    """Whether the policy meets what is claimed cannot be seen here; whether the traces were made under it can."""
+    standard = report.scope.standard
+    if standard not in STANDARDS:
+        yield "scope.standard: is none that a report can have"
+    elif standard == SAFE_HARBOR and not enforced(report.target.policy_digest, report.population):
+        yield "scope.standard: is Safe Harbor, and not every trace was made under the policy"
 
 
 def _of_known_answers(proof: KnownAnswers) -> Iterator[str]:

@@ -55,10 +55,32 @@ class Spans:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How late the event loop's ticks came, p99 in microseconds: in calls with the tracer, and in the same calls without it."""
+    """How late the event loop's ticks came, in microseconds.
+
+    Args:
+        p99: in calls with the tracer.
+        untraced_p99: in the same calls without it.
+        untraced_max: the latest tick of those; None where the file does not say.
+    """
 
     p99: float
     untraced_p99: float
+    untraced_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that was made in the telemetry while calls went on.
+
+    Args:
+        kind: ``relay_stands_still``: its process was stopped and went on again.
+        at_s: seconds from the beginning of the calls.
+        lasted_s: for how long, seconds.
+    """
+
+    kind: str
+    at_s: float
+    lasted_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +161,10 @@ class Rehearsal:
 
     Args:
         calls: how many calls were played.
-        overhead_us: cost of recording an operation.
+        overhead_us: cost of recording an operation, timed by itself after the calls.
         spans: what became of the spans.
         loop_lateness_us: the event loop's lateness.
-        calls_crashed: calls that ended because of the telemetry.
+        calls_crashed: calls that something came out of.
         canaries: canaries sent and arrived.
         load: how much went on at once.
         completeness: the traces as they arrived.
@@ -158,6 +180,11 @@ class Rehearsal:
         started_at: when it began, ISO 8601 with a time zone.
         interrupted: whether it was ended before its end; None where the file does not say.
         problems: how many it told of, in words of its own that are not kept here.
+        in_call_record_us: cost of each recording in the calls, by the clock.
+        in_call_handler_us: likewise of each event handler, with what it records.
+        tracer_faults: handlers of the tracer that failed inside.
+        unanswered_turns: of the callers, that got no whole answer; those of a call that was cut off by us do not count.
+        faults: that were made in the telemetry meanwhile.
     """
 
     calls: int
@@ -180,6 +207,11 @@ class Rehearsal:
     started_at: str = ""
     interrupted: bool | None = None
     problems: int = 0
+    in_call_record_us: Cost | None = None
+    in_call_handler_us: Cost | None = None
+    tracer_faults: int | None = None
+    unanswered_turns: int | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

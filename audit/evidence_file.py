@@ -15,6 +15,7 @@ from audit.evidence import (
     Completeness,
     Cost,
     EvidenceError,
+    Fault,
     Lateness,
     Load,
     Memory,
@@ -65,6 +66,13 @@ class _Spans(_Part):
 class _Lateness(_Part):
     p99: _Micros
     untraced_p99: _Micros | None = None
+    untraced_max: _Micros | None = None
+
+
+class _Fault(_Part):
+    kind: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
+    at_s: _Measure
+    lasted_s: _Measure
 
 
 class _Share(_Part):
@@ -126,9 +134,14 @@ class _File(_Part):
     schema_name: Literal["phi-audit.rehearsal/1"] = Field(alias="schema")
     calls: _Count
     overhead_us: _Cost | None = None
+    in_call_record_us: _Cost | None = None
+    in_call_handler_us: _Cost | None = None
     spans: _Spans | None = None
     loop_lateness_us: _Lateness | None = None
     calls_crashed: _Count | None = None
+    tracer_faults: _Count | None = None
+    unanswered_turns: _Count | None = None
+    faults: list[_Fault] = []
     canaries: _Canaries | None = None
     load: _Load | None = None
     completeness: _Completeness | None = None
@@ -209,13 +222,13 @@ LARGEST: Final = 64 * 2**20
 def read(path: Path) -> Rehearsal:
     """The rehearsal in a file. Raises `EvidenceError` if it is none."""
     file = _validate(_File, path)
-    cost, spans, late, seen = file.overhead_us, file.spans, file.loop_lateness_us, file.canaries
+    spans, late, seen = file.spans, file.loop_lateness_us, file.canaries
     whole = file.completeness
     return Rehearsal(
         calls=file.calls,
-        overhead_us=Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max, tuple(cost.edges), tuple(cost.counts)) if cost else None,
+        overhead_us=_cost(file.overhead_us),
         spans=Spans(spans.offered, spans.delivered, spans.pending + sum(spans.dropped.values()), spans.adds_up) if spans else None,
-        loop_lateness_us=Lateness(late.p99, late.untraced_p99) if late and late.untraced_p99 is not None else None,
+        loop_lateness_us=Lateness(late.p99, late.untraced_p99, late.untraced_max) if late and late.untraced_p99 is not None else None,
         calls_crashed=file.calls_crashed,
         canaries=Canaries(seen.planted, seen.arrived, _shares(seen.by_class), _shares(seen.by_origin)) if seen else None,
         load=Load(file.load.at_once, file.load.minutes) if file.load else None,
@@ -232,7 +245,16 @@ def read(path: Path) -> Rehearsal:
         started_at=file.started_at,
         interrupted=file.interrupted,
         problems=len(file.problems),
+        in_call_record_us=_cost(file.in_call_record_us),
+        in_call_handler_us=_cost(file.in_call_handler_us),
+        tracer_faults=file.tracer_faults,
+        unanswered_turns=file.unanswered_turns,
+        faults=tuple(Fault(made.kind, made.at_s, made.lasted_s) for made in file.faults),
     )
+
+
+def _cost(cost: _Cost | None) -> Cost | None:
+    return Cost(cost.p50, cost.p99, cost.max, cost.n, cost.cpu_max, tuple(cost.edges), tuple(cost.counts)) if cost else None
 
 
 def _host(endpoint: str) -> str:
@@ -285,7 +307,7 @@ def _validate(model: type[_Model], path: Path) -> _Model:
             raise EvidenceError(msg)
         return model.model_validate_json(path.read_bytes())
     except OSError as fault:
-        raise EvidenceError(f"{path}: cannot be read ({fault.strerror})") from None
+        raise EvidenceError(f"{path}: cannot be read ({fault.strerror}); name a file of phi-audit rehearse or watch") from None
     except ValidationError as fault:
         errors = fault.errors(include_input=False, include_url=False, include_context=False)
         lines = (f"{path}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in errors)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from audit import binding, gates_weeks
+from audit import binding, gates_overhead, gates_weeks
 from audit.evidence import Rehearsal
 from audit.gates_base import (
     ALERTS,
@@ -30,6 +30,9 @@ __all__ = ["ALERTS", "CHECKS", "GO_LIVE", "OPERATION", "WEEKS", "Evidence", "Gat
            "judge", "load_gates"]  # fmt: skip
 
 DAYS_A_MONTH: Final = 30
+FAULT_S: Final = 0.5
+"""Seconds that a fault in the telemetry lasts at least to be one: five of the recorder's longest waits before it sends."""
+_AGAIN: Final = "run `phi-audit rehearse` again, with calls of some seconds"
 
 
 def judge(gates: tuple[Gate, ...], evidence: Evidence) -> tuple[Judged, ...]:
@@ -169,23 +172,6 @@ def _calls_a_day(gate: Gate, evidence: Evidence) -> float:
     return max(gate.settings.get("calls_per_day", 0.0), seen)
 
 
-def _p99(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    cost = rehearsal.overhead_us
-    return (cost.p99, f"p50 {cost.p50:.1f} µs, p99 {cost.p99:.1f} µs of {cost.n} operations") if cost and cost.n else (None, "its overhead")
-
-
-def _max(gate: Gate, evidence: Evidence) -> Answer:
-    def longest(rehearsal: Rehearsal) -> tuple[float | None, str]:
-        cost = rehearsal.overhead_us
-        return (cost.max, f"longest of {cost.n} operations {cost.max:.1f} µs") if cost and cost.n else (None, "its overhead")
-
-    state, measured, why = of_rehearsal(longest)(gate, evidence)
-    cost = evidence.rehearsal.overhead_us if evidence.rehearsal else None
-    if state == "failed" and cost and cost.cpu_max is not None and gate.bar is not None and cost.cpu_max <= gate.bar:
-        return "unproven", measured, f"{why}, of which {cost.cpu_max:.1f} µs on the processor; run it on a machine with nothing else to do"
-    return state, measured, why
-
-
 def _lateness(gate: Gate, evidence: Evidence) -> Answer:
     def added(rehearsal: Rehearsal) -> tuple[float | None, str]:
         late = rehearsal.loop_lateness_us
@@ -199,11 +185,25 @@ def _lateness(gate: Gate, evidence: Evidence) -> Answer:
     return state, measured, why
 
 
-def _crashes(rehearsal: Rehearsal) -> tuple[float | None, str]:
-    crashed = rehearsal.calls_crashed
-    if crashed is None or not rehearsal.calls:
-        return None, "crashed calls"
-    return crashed, f"{crashed} of {rehearsal.calls} calls crashed"
+def _survives(gate: Gate, evidence: Evidence) -> Answer:
+    def harmed(held: Rehearsal) -> tuple[float | None, str]:
+        if held.calls_crashed is None or not held.calls:
+            return None, "crashed calls"
+        told = f"{held.calls_crashed} of {held.calls} calls crashed"
+        told += "" if held.unanswered_turns is None else f", {held.unanswered_turns} turns unanswered"
+        told += "" if held.tracer_faults is None else f", {held.tracer_faults} faults of the tracer"
+        told += "".join(f"; {made.kind.replace('_', ' ')} for {made.lasted_s:.1f} s" for made in held.faults)
+        return held.calls_crashed + (held.unanswered_turns or 0) + (held.tracer_faults or 0), told
+
+    state, measured, why = of_rehearsal(harmed)(gate, evidence)
+    held = evidence.rehearsal
+    if state != "proven" or held is None:
+        return state, measured, why
+    if held.unanswered_turns is None or held.tracer_faults is None:
+        return "unproven", measured, f"{why}; it does not report unanswered turns and faults of the tracer; {_AGAIN}"
+    if max((made.lasted_s for made in held.faults), default=0.0) < FAULT_S:
+        return "unproven", measured, f"{why}; no fault of {FAULT_S:g} s was made in the telemetry while calls went on; {_AGAIN}"
+    return state, measured, why
 
 
 def _canaries(rehearsal: Rehearsal) -> tuple[float | None, str]:
@@ -273,11 +273,11 @@ CHECKS: Final[Mapping[str, Check]] = {
     "one_trace_per_call": _one_root,
     "trace_complete": _complete,
     "errors_typed": _typed,
-    "overhead_p99_us": of_rehearsal(_p99),
-    "overhead_max_us": _max,
+    "overhead_p99_us": gates_overhead.p99,
+    "overhead_max_us": gates_overhead.longest,
     "loop_lateness_us": _lateness,
     "span_drop": _drop,
-    "agent_survives": of_rehearsal(_crashes),
+    "agent_survives": _survives,
     "alerts_fire": _alerts,
     "free_plan": _free_plan,
     "monthly_cost_usd": _cost,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from audit import sample
 from audit.assessment import rejudge
 from audit.custody import Custody
-from audit.evidence import Alerts, Canaries, Completeness, Cost, Lateness, Load, Rehearsal, Spans
+from audit.evidence import Alerts, Canaries, Completeness, Cost, Fault, Lateness, Load, Rehearsal, Spans
 from audit.findings import Finding
 from audit.gates import ALERTS, Evidence, Judged, judge, load_gates
 from audit.known_answers import KnownAnswers, Recall
@@ -92,6 +92,11 @@ def kept(*, findings=(), custody=None, made_at=MADE_AT):
             completeness=Completeness(100, 100, 100),
             ttft_error_ms=12.0,
             ttft_unpaired=0,
+            in_call_record_us=Cost(20.0, 90.0, 400.0, 900),
+            in_call_handler_us=Cost(20.0, 90.0, 400.0, 56_000),
+            tracer_faults=0,
+            unanswered_turns=0,
+            faults=(Fault("relay_stands_still", 30.0, 3.0),),
             project="clinic-prod",
             env="prod",
             endpoint="smith.example",

@@ -74,8 +74,9 @@ def rehearse(
               tools: [{name: cancel_appointment, args: {confirmation_id: "CONF-1234"}, raises: "LookupError: not found"}]
               agent: {speech_ms: 500, first_audio_after_ms: 200}
 
-    Each call's trace must come back whole, with the spans that its plan gives. The calls speak by an imitated telephone; with --rooms, real
-    rooms stand beside them on the same event loop, and what their media were like stands in the evidence.
+    Each call's trace must come back whole, with the spans that its plan gives, although the rehearsal's own relay is made to stand still
+    for three seconds while calls go on. The calls speak by an imitated telephone; with --rooms, real rooms stand beside them on the same
+    event loop, and what their media were like stands in the evidence.
 
     \b
     Examples:

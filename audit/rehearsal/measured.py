@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from audit.evidence import Canaries, Completeness, Cost, Load
+from audit.evidence import Canaries, Completeness, Cost, Fault, Load
 from audit.rehearsal.memory import MemorySeries
 from audit.rehearsal.rooms import RoomMedia
 from tracing.recorder import Tally
@@ -89,6 +89,7 @@ class Evidence:
         media: of each pair of rooms that stood beside the calls.
         alerts: of the rehearsal of alerts; None where none was held.
         interrupted: somebody ended it before all calls had.
+        faults: that were made in the telemetry while calls went on.
     """
 
     project: str
@@ -128,6 +129,7 @@ class Evidence:
     media: list[RoomMedia] = field(default_factory=list)
     alerts: AlertsOutcome | None = None
     interrupted: bool = False
+    faults: list[Fault] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """The evidence as ``phi-audit scan --evidence`` reads it."""

@@ -114,6 +114,11 @@ class Progress:
         self.under_way -= 1
         self.ended += 1
 
+    def told(self, at: float) -> str:
+        """How far they are after so many seconds, in words."""
+        minutes, seconds = divmod(int(at), 60)
+        return f"{minutes}:{seconds:02d}  {self.under_way} calls under way, {self.ended} ended, {self.turns} turns answered"
+
 
 async def play_calls(
     calls: Sequence[PlannedCall],

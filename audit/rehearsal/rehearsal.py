@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from audit.evidence import Cost, Load
+from audit.evidence import Cost, Fault, Load
 from audit.rehearsal import problems
 from audit.rehearsal.account import RehearsalError
 from audit.rehearsal.account import keep_account as keep
@@ -26,6 +26,7 @@ from audit.rehearsal.play import Played, Progress, play_calls
 from audit.rehearsal.rooms import RoomMedia, Rooms
 from audit.rehearsal.script import PlannedCall
 from audit.rehearsal.serving import ended_with_us
+from audit.rehearsal.stall import Stall
 from audit.rehearsal.timing import Overhead, measure_overhead, summarise
 from phi_guard.switch import FileSwitch, open_switch, where_switch_is
 from tracing.launch import RelayHandle, launch
@@ -178,7 +179,8 @@ def _hold(order: _Order, relay: RelayHandle, rooms: Rooms | None) -> Evidence:
     progress = Progress()
     try:
         order.say(f"{len(order.calls)} calls")
-        with Beat(pids, lambda at: order.say(_so_far(at, progress))) as beat:
+        stall = Stall(relay, order.calls, progress, lambda: recorder.tally().offered)
+        with Beat(pids, lambda at: order.say(progress.told(at))) as beat, stall:
             played, media = asyncio.run(_play(order.calls, recorder, order.at_once, rooms, costs=costs, progress=progress))
         memory = beat.told()
         interrupted = played.interrupted
@@ -202,7 +204,7 @@ def _hold(order: _Order, relay: RelayHandle, rooms: Rooms | None) -> Evidence:
         except KeyboardInterrupt:
             interrupted = True
     return _tell(order, played, control, found, costs=costs, overhead=overhead, memory=memory, media=media, started=started,
-                 took_s=time.monotonic() - began, untraced_s=untraced_s, interrupted=interrupted)  # fmt: skip
+                 faults=stall.told(), took_s=time.monotonic() - began, untraced_s=untraced_s, interrupted=interrupted)  # fmt: skip
 
 
 def _control(order: _Order, rooms: Rooms | None) -> tuple[Played, float]:
@@ -248,11 +250,6 @@ async def _play(
     return played, media
 
 
-def _so_far(at: float, progress: Progress) -> str:
-    minutes, seconds = divmod(int(at), 60)
-    return f"{minutes}:{seconds:02d}  {progress.under_way} calls under way, {progress.ended} ended, {progress.turns} turns answered"
-
-
 def _tell(
     order: _Order,
     played: Played,
@@ -263,6 +260,7 @@ def _tell(
     overhead: Overhead,
     memory: Mapping[str, MemorySeries],
     media: list[RoomMedia],
+    faults: list[Fault],
     started: datetime,
     took_s: float,
     untraced_s: float,
@@ -317,6 +315,7 @@ def _tell(
         languages=dict(sorted(Counter(call.language for call in planned if call.language).items())),
         media=media,
         interrupted=interrupted,
+        faults=faults,
     )
 
 

@@ -48,6 +48,8 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     yield f"{evidence.calls} calls in {evidence.took_s:.1f} s, sent to {evidence.endpoint} as {evidence.project} ({evidence.env}){ended}"
     if evidence.load is not None:
         yield f"load: {evidence.load.at_once} at once, the shortest {evidence.load.minutes:.2f} minutes; {_failed(evidence)}"
+    for made in evidence.faults:
+        yield f"fault made in the telemetry: {made.kind.replace('_', ' ')} for {made.lasted_s:.1f} s, {made.at_s:.1f} s into the calls"
     if evidence.scenes:
         yield "scenes: " + ", ".join(f"{name} {n}" for name, n in evidence.scenes.items())
         yield "languages: " + ", ".join(f"{name} {n}" for name, n in evidence.languages.items())

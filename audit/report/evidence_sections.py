@@ -78,10 +78,14 @@ def rehearsal(report: Report) -> Section:
     facts = [
         ("Held", _held(held)),
         ("Calls played", f"{held.calls:,}"),
-        ("Calls that ended because of telemetry", "" if held.calls_crashed is None else str(held.calls_crashed)),
+        ("Calls that crashed", "" if held.calls_crashed is None else str(held.calls_crashed)),
+        ("Turns unanswered", "" if held.unanswered_turns is None else str(held.unanswered_turns)),
+        ("Faults of the tracer", "" if held.tracer_faults is None else str(held.tracer_faults)),
+        ("Made in the telemetry meanwhile", ", ".join(f"{made.kind.replace('_', ' ')} for {made.lasted_s:.1f} s" for made in held.faults)),
         ("Canaries", f"{canaries.arrived} of {canaries.planted} arrived in clear" if canaries else ""),
         ("Spans", f"{spans.offered:,} offered, {spans.delivered:,} delivered, {spans.lost:,} lost" if spans else ""),
         ("Recording an operation", _cost(cost) if cost and cost.n else ""),
+        *_in_calls(held),
         ("Lateness of the event loop", f"p99 {late.p99:g} µs with the tracer, {late.untraced_p99:g} µs without" if late else ""),
         *_load(held),
     ]
@@ -93,6 +97,12 @@ def rehearsal(report: Report) -> Section:
         drawn,
         (pairs("", (*facts, *rows)), *_canaries(canaries), *_memory(held.memory)),
     )
+
+
+def _in_calls(held: Rehearsal) -> list[tuple[str, str]]:
+    """What telemetry cost inside the calls; only what was reported."""
+    costs = (("Recording, in the calls", held.in_call_record_us), ("An event handler, in the calls", held.in_call_handler_us))
+    return [(what, _cost(cost)) for what, cost in costs if cost is not None and cost.n]
 
 
 def _held(held: Rehearsal) -> str:

@@ -24,7 +24,7 @@ from audit.method import Method
 from audit.population import Population
 from audit.report import wire
 from audit.report.parts import Bound, Results, Target, counted, percent, place_of
-from audit.report.scope import LIMITS, Scope
+from audit.report.scope import LIMITS, MINIMUM, Scope
 from audit.review.outcome import ReviewOutcome
 from audit.roster import RosterFacts
 from audit.sample import Selection
@@ -230,7 +230,7 @@ def make(
     custody: Custody | None = None,
     signatures: tuple[Signature, ...] = (),
     reproduce: str = "",
-    standard: str = "",
+    standard: str = MINIMUM,
     unscanned: int = 0,
     unreadable: int = 0,
     unlisted: int = 0,
@@ -249,7 +249,7 @@ def make(
         findings: those that count, where some of the census's are accepted; None for all of the census's.
         bound: over all traces; None for the exact one over this census.
         leaking: traces with a finding, where findings are unlisted; None to count those of the findings.
-        standard: that the policy's file claims: ``safe_harbor`` or empty.
+        standard: what may be said of it (`audit.standard.standard_of`); by itself it claims no de-identification.
 
         manifest: as in `Report`.
         cross_check: as in `Report`.
@@ -284,7 +284,7 @@ def make(
     return Report(
         target, verdict, gates, (*leaks, *low), population,
         bound or bound_of(population.traces, leaking, recall), census.known_answers, census.timeline, census.incomplete, notes,
-        scope=Scope.of(project=target.project, env=target.env, place=target.place, policy_file=target.policy_file, standard=standard),
+        scope=Scope.of(project=target.project, env=target.env, place=target.place, standard=standard),
         manifest=manifest, cross_check=cross_check, method=method or Method(), selection=selection, bounds=bounds, accepted=accepted,
         expired=expired, review=review, roster=roster, rehearsal=rehearsal, alerts=alerts, monitoring=monitoring,
         custody=custody or Custody(), signatures=signatures, reproduce=reproduce,

@@ -28,9 +28,22 @@ MINIMUM: Final = (
     " what is sent stays protected health information in law."
 )
 SAFE_HARBOR: Final = (
+    "Safe Harbor, 45 CFR 164.514(b)(2)(i), in what the policy decides: rule by rule it sends no more than the shipped safe_harbor.yaml,"
+    " which serves all eighteen identifiers and lets none through, and the traces were made under it. Not in the traces' own start and end"
+    " times: they are sent, and are dates (identifier 3). The second condition, that nobody knows of a way to tell the person from what is"
+    " left (ii), no file can check: a person must state it."
+)
+BY_NAME: Final = (
     "Safe Harbor, 45 CFR 164.514(b)(2)(i): the policy serves all eighteen identifiers and lets none through. The second condition, that"
     " nobody knows of a way to tell the person from what is left (ii), no file can check: a person must state it."
 )
+"""What was once written wherever the policy's file had the name; a report that holds it still verifies, and is not believed in it."""
+NOT_SHOWN: Final = (
+    "Not shown: this report has its standard from the name of the policy's file, and nothing of what the policy does. Scan again to have it"
+    " compared."
+)
+STANDARDS: Final = frozenset({MINIMUM, SAFE_HARBOR, BY_NAME, NOT_SHOWN})
+"""All that a report may say of the standard."""
 RETENTION: Final = (
     "Keep this report, its reviews and the audit log for six years from the day it was made or was last in effect (2192 days; 45 CFR"
     " 164.316(b)(2)(i)), apart from the system it is about."
@@ -47,7 +60,7 @@ class Scope:
         env: its environment.
         host: endpoint or file the traces were read from.
         flow: how data flows, step by step.
-        standard: the standard that the policy's file claims, and what that means.
+        standard: the standard that the enforced policy was shown to meet, and what that means; by itself it claims no de-identification.
         retention: how long this must be kept, and by which rule.
     """
 
@@ -60,7 +73,11 @@ class Scope:
     retention: str = RETENTION
 
     @classmethod
-    def of(cls, *, project: str, env: str, place: str, policy_file: str, standard: str) -> Scope:
-        """The scope of a target; a file called ``safe_harbor.yaml`` is taken at its word where nobody says what it claims."""
-        claims = standard or policy_file.removesuffix(".yaml")
-        return cls(project=project, env=env, host=place, standard=SAFE_HARBOR if claims == "safe_harbor" else MINIMUM)
+    def of(cls, *, project: str, env: str, place: str, standard: str) -> Scope:
+        """The scope of a target; its standard is one of `STANDARDS`, and nothing is read from a file's name."""
+        return cls(project=project, env=env, host=place, standard=standard)
+
+    @property
+    def shown_standard(self) -> str:
+        """The standard as a reader is told it: one that was never compared claims nothing."""
+        return self.standard if self.standard in {MINIMUM, SAFE_HARBOR} else NOT_SHOWN

@@ -79,7 +79,7 @@ def scope(report: Report) -> Section:
     """The system and the standard."""
     what = report.scope
     facts = pairs(
-        "", (("Project", what.project), ("Environment", what.env), ("Traces are kept at", what.host), ("Standard", what.standard))
+        "", (("Project", what.project), ("Environment", what.env), ("Traces are kept at", what.host), ("Standard", what.shown_standard))
     )
     return Section("scope", "The system, and what is asked of it", (what.system,), tables=(facts,), points=what.flow)
 

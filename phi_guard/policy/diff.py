@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias
 
 from phi_guard.policy.compiled import Moment, Number, OneOf, Policy, Rule, Shape, Side
 from phi_guard.policy.explain import decide, parse_path, spell_shape
+from phi_guard.policy.paths import Path, around, spelt
 from phi_guard.policy.proof import SIDES, ruled
 
 Kind: TypeAlias = Literal["weaker", "stronger", "mixed", "different"]
@@ -75,12 +76,13 @@ def _changes(old: Policy, new: Policy, env: str) -> Iterator[Change]:
             yield _told(kind, env, f"fields.{name}", what, before, after)
             if kind == "stronger" and before is not None and before.action not in _BLIND:
                 yield from _freed(name, old, new, env)
-    for spelt in {**old.aliases, **new.aliases}:
-        was, is_ = (policy.fields.get(policy.aliases.get(spelt, ""), policy.default) for policy in (old, new))
-        if (spelt in old.aliases) != (spelt in new.aliases) and (kind := strength(was, is_)):
-            what = "an alias is added" if spelt in new.aliases else "an alias is gone"
-            name = new.aliases.get(spelt) or old.aliases[spelt]
-            yield _told(kind, env, f"fields.{name}.aliases.{spelt}", what, was, is_)
+    for alias in {**old.aliases, **new.aliases}:
+        was, is_ = (policy.fields.get(policy.aliases.get(alias, ""), policy.default) for policy in (old, new))
+        if old.aliases.get(alias) != new.aliases.get(alias) and (kind := strength(was, is_)):
+            moved = alias in old.aliases and alias in new.aliases
+            what = "an alias means another field" if moved else "an alias is added" if alias in new.aliases else "an alias is gone"
+            name = new.aliases.get(alias) or old.aliases[alias]
+            yield _told(kind, env, f"fields.{name}.aliases.{alias}", what, was, is_)
     for name in {**old.tools, **new.tools}:
         yield from _tool(name, old, new, env)
 
@@ -206,6 +208,7 @@ def _tool(name: str, old: Policy, new: Policy, env: str) -> Iterator[Change]:
         policy, rules = (new, after) if after is not None else (old, before)
         assert rules is not None  # noqa: S101  # one of two names is in one of two files
         sent = sorted({field for side in SIDES for field in rules.side(side) if _sends(policy.fields.get(field, policy.default))})
+        sent += [path for path, rule in ruled(rules) if _sends(rule)] + _walked_into(name, None, policy)
         kind: Kind = "different" if not sent else "weaker" if before is None else "stronger"
         fields = f"{'now' if before is None else 'no longer'} sent of its calls: {', '.join(sent)}" if sent else "it sends no value"
         yield Change(kind, env, f"tools.{name}", f"{'added' if before is None else 'removed'}; {fields}", *lines)
@@ -213,6 +216,11 @@ def _tool(name: str, old: Policy, new: Policy, env: str) -> Iterator[Change]:
     for side in SIDES:
         for field in sorted(before.side(side) ^ after.side(side)):
             yield _listing(name, side, field, old, new, env)
+    for path in _walked_into(name, old, new):
+        what = "is walked into where it went whole: fields below it are sent by their own rules"
+        yield Change("weaker", env, f"tools.{name}.rules: below {path}", what, *lines)
+    for path in _walked_into(name, new, old):
+        yield Change("stronger", env, f"tools.{name}.rules: below {path}", "is walked into no longer: it goes whole", *lines)
     for path in dict.fromkeys(path for rules in (before, after) for path, _ in ruled(rules)):
         place = parse_path(path)
         was, is_ = decide(old, name, place).rule, decide(new, name, place).rule
@@ -238,6 +246,19 @@ def _listing(tool: str, side: Side, field: str, old: Policy, new: Policy, env: s
         # An unknown field's value is learnt only in part, so that less of it is found in free text.
         kind, what = "weaker", f"{what}: its value is now taken out of the call's free text in part only"
     return Change(kind, env, f"tools.{tool}.{side}.{field}", what, before.line, after.line)
+
+
+def _walked_into(tool: str, old: Policy | None, new: Policy) -> list[str]:
+    """The places on the way to a tool's own rules that the new policy walks into and the old one does not, where any field is sent."""
+    if not any(map(_sends, new.fields.values())):
+        return []
+    places = dict.fromkeys(place for path, _ in ruled(new.tools[tool]) for place in around(parse_path(path)))
+    return [spelt(place) for place in places if _walks(new, tool, place) and not (old is not None and _walks(old, tool, place))]
+
+
+def _walks(policy: Policy, tool: str, place: Path) -> bool:
+    step = policy.at(tool, *place)
+    return step is not None and step.walks
 
 
 def _action(policy: Policy, field: str) -> str:

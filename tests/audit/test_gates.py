@@ -19,6 +19,7 @@ from audit.evidence import (
     Completeness,
     Cost,
     EvidenceError,
+    Fault,
     Lateness,
     Load,
     Monitoring,
@@ -56,7 +57,8 @@ WHOLE = Evidence(
     rehearsal=Rehearsal(
         calls=10, overhead_us=Cost(7, 60, 900, 4000), spans=Spans(100, 100, 0, adds_up=True), loop_lateness_us=Lateness(1500, 1400),
         calls_crashed=0, canaries=Canaries(40, 0), load=Load(10, 5.0), completeness=Completeness(10, 10, 10),
-        ttft_error_ms=50.0, ttft_unpaired=0,
+        ttft_error_ms=50.0, ttft_unpaired=0, in_call_record_us=Cost(8, 50, 400, 900), in_call_handler_us=Cost(9, 70, 1200, 50_000),
+        tracer_faults=0, unanswered_turns=0, faults=(Fault("relay_stands_still", 30.0, 3.0),),
         project="clinic-prod", env="prod", endpoint="127.0.0.1", policy_digest=POLICY, started_at=HELD, interrupted=False,
     ),
     examples=9, cross_check=CrossCheck("relay", 500, 500), review=REVIEW, alerts=ALERTS,
@@ -82,6 +84,13 @@ def population(**changes):
 
 def rehearsal(**changes):
     return replace(WHOLE, rehearsal=replace(WHOLE.rehearsal, **changes))
+
+
+def slow_in_calls(longest, *, untraced_max, **changes):
+    """One event handler that took so many microseconds, where the loop without a tracer was so late."""
+    return rehearsal(
+        in_call_handler_us=Cost(9, 70, longest, 50_000), loop_lateness_us=Lateness(1500, 1400, untraced_max=untraced_max), **changes
+    )
 
 
 def load(calls=10, **changes):
@@ -123,6 +132,24 @@ def test_full_evidence_proves_every_gate():
         ("overhead_p99_us", rehearsal(overhead_us=Cost(0, 0, 0, 0)), "unproven"),
         ("overhead_max_us", rehearsal(overhead_us=Cost(7, 60, 5001, 4000, cpu_max=40)), "unproven"),
         ("overhead_max_us", rehearsal(overhead_us=Cost(7, 60, 5002, 4000, cpu_max=5001)), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=Cost(9, 50_000, 900_000, 50_000)), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_record_us=Cost(8, 1001, 1002, 500)), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_record_us=Cost(8, 1000, 1002, 500)), "proven"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=Cost(9, 1001, 1002, 499)), "unproven"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=Cost(9, 1001, 1002, 499), overhead_us=Cost(7, 1001, 1002, 4000)), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=Cost(9, 1001, 1002, 499), in_call_record_us=Cost(8, 2000, 2000, 500)), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=Cost(9, 50_000, 900_000, 50_000), overhead_us=None), "failed"),
+        ("overhead_p99_us", rehearsal(in_call_handler_us=None), "unproven"),
+        ("overhead_p99_us", rehearsal(in_call_record_us=Cost(0, 0, 0, 0)), "unproven"),
+        ("overhead_p99_us", rehearsal(overhead_us=None), "unproven"),
+        ("overhead_max_us", rehearsal(in_call_handler_us=None), "unproven"),
+        ("overhead_max_us", rehearsal(in_call_record_us=None), "unproven"),
+        ("overhead_max_us", rehearsal(in_call_handler_us=Cost(9, 70, 5000, 50_000)), "proven"),
+        ("overhead_max_us", rehearsal(in_call_handler_us=Cost(9, 70, 5001, 50_000)), "unproven"),  # by the clock, and no control to compare
+        ("overhead_max_us", slow_in_calls(5001, untraced_max=5001), "unproven"),
+        ("overhead_max_us", slow_in_calls(900_000, untraced_max=150_000), "failed"),
+        ("overhead_max_us", slow_in_calls(5001, untraced_max=150_000, overhead_us=Cost(7, 60, 5002, 4000, cpu_max=5001)), "failed"),
+        ("overhead_max_us", slow_in_calls(900_000, untraced_max=150_000, overhead_us=Cost(7, 60, 5002, 4000, cpu_max=40)), "failed"),
         ("loop_lateness_us", rehearsal(loop_lateness_us=Lateness(2500, 1400)), "unproven"),
         ("loop_lateness_us", rehearsal(loop_lateness_us=Lateness(6500, 1400)), "failed"),
         ("loop_lateness_us", rehearsal(loop_lateness_us=None), "unproven"),
@@ -135,6 +162,14 @@ def test_full_evidence_proves_every_gate():
         ("span_drop", replace(WHOLE, population=replace(WHOLE.population, offered=0), rehearsal=None), "unproven"),
         ("agent_survives", rehearsal(calls_crashed=1), "failed"),
         ("agent_survives", rehearsal(calls_crashed=None), "unproven"),
+        ("agent_survives", rehearsal(tracer_faults=400), "failed"),
+        ("agent_survives", rehearsal(unanswered_turns=1), "failed"),
+        ("agent_survives", rehearsal(unanswered_turns=1, tracer_faults=None), "failed"),
+        ("agent_survives", rehearsal(unanswered_turns=None), "unproven"),
+        ("agent_survives", rehearsal(tracer_faults=None), "unproven"),
+        ("agent_survives", rehearsal(faults=()), "unproven"),
+        ("agent_survives", rehearsal(faults=(Fault("relay_stands_still", 0.4, 0.49),)), "unproven"),
+        ("agent_survives", rehearsal(faults=(), tracer_faults=1), "failed"),
         ("accounted_for", replace(WHOLE, cross_check=None), "unproven"),
         ("accounted_for", replace(WHOLE, cross_check=CrossCheck("relay", 500, 499, missing=1)), "failed"),
         ("accounted_for", replace(WHOLE, cross_check=CrossCheck("relay", 500, 500, unexpected=1)), "failed"),
@@ -433,6 +468,21 @@ def test_a_bad_gates_file_is_refused(tmp_path, change, said):
     path.write_text(shipped("gates.yaml").read_text(encoding="utf-8").replace(*change, 1), encoding="utf-8")
     with pytest.raises(GatesError, match=said):
         load_gates(path)
+
+
+def test_what_happened_in_the_calls_is_read(tmp_path):
+    """Costs in the calls, faults of the tracer, unanswered turns, faults that were made, and how late the loop was without a tracer."""
+    path = tmp_path / "rehearsal.json"
+    cost = {"p50": 9, "p99": 70.5, "max": 1200, "n": 50, "cpu_max": None, "edges": [], "counts": []}
+    late = {"p50": 1, "p99": 20, "max": 30, "n": 9, "untraced_p99": 10, "untraced_max": 150.5}
+    made = {"kind": "relay_stands_still", "at_s": 1.5, "lasted_s": 3.0}
+    told = {"in_call_record_us": {**cost, "max": 400}, "in_call_handler_us": cost, "loop_lateness_us": late, "tracer_faults": 4,
+            "unanswered_turns": 3, "faults": [made]}  # fmt: skip
+    path.write_text(json.dumps({"schema": "phi-audit.rehearsal/1", "calls": 2, **told}))
+    held = load_rehearsal(path)
+    assert (held.in_call_record_us, held.in_call_handler_us) == (Cost(9, 70.5, 400, 50), Cost(9, 70.5, 1200, 50))
+    assert held.loop_lateness_us == Lateness(20, 10, 150.5)
+    assert (held.tracer_faults, held.unanswered_turns, held.faults) == (4, 3, (Fault("relay_stands_still", 1.5, 3.0),))
 
 
 def test_rehearsal_file(tmp_path):

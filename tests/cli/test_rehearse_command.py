@@ -98,7 +98,12 @@ def test_the_account_is_kept_for_the_scan(tmp_path):
     with closing(sqlite3.connect(f"file:{account / 'outbox.sqlite3'}?mode=ro&immutable=1", uri=True)) as kept:
         delivered = kept.execute("SELECT sum(n) FROM totals WHERE state = 'delivered'").fetchone()[0]
         assert kept.execute("SELECT count(*) FROM ops").fetchone() == (0,)
-    assert delivered == json.loads(done.stdout)["spans"]["delivered"] >= len(sent) > 0
+    evidence = json.loads(done.stdout)
+    assert delivered == evidence["spans"]["delivered"] >= len(sent) > 0
+    # and all this although the relay stood still while the call went on
+    assert [fault["kind"] for fault in evidence["faults"]] == ["relay_stands_still"]
+    assert evidence["faults"][0]["lasted_s"] > 0
+    assert evidence["in_call_handler_us"]["n"] > evidence["in_call_record_us"]["n"] > 0
 
 
 def test_an_account_that_cannot_be_kept_is_said(tmp_path):

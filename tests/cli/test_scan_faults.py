@@ -86,7 +86,7 @@ def server(store):
 
 
 def live(server, *more):
-    return ("--project", stores.PROJECT, "--endpoint", server.url, *more)
+    return ("--project", stores.PROJECT, "--env", "dev", "--endpoint", server.url, *more)
 
 
 def unproven(outcome, said):

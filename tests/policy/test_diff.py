@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phi_guard.policy.compiled import Moment, Number, OneOf, Pattern, Rule
+from phi_guard.model import MARKER
+from phi_guard.policy.compiled import Branch, Moment, Number, OneOf, Pattern, Rule, ToolRules
 from phi_guard.policy.diff import compare, strength
+from phi_guard.redact import redact_tool
 
 
 @pytest.fixture
@@ -123,6 +127,36 @@ def test_a_tools_own_rule_is_compared_with_what_decided_before(made):
     (change,) = compare({"": made()}, {"": made(kept)})
     assert (change.kind, change.path) == ("weaker", "tools.book.rules: inputs.contact[*].phone")
     assert (change.old_line, change.new_line) == (7, 18)
+
+
+def test_a_tool_added_with_a_rule_of_its_own(made):
+    """It lists nothing that is sent; its own rule sends, or opens a place to the fields below it."""
+    old = made()
+    for own in (Branch(Rule("name", "scan")), Branch(None, {"x": Branch(Rule("x", "redact"))})):
+        tool = ToolRules(frozenset({"name"}), frozenset(), paths={"inputs": Branch(None, {"name": own})})
+        new = replace(old, tools={**old.tools, "ask": tool})
+        assert [(c.kind, c.path) for c in compare({"": old}, {"": new})] == [("weaker", "tools.ask")]
+
+
+def test_a_place_that_is_walked_into_sends_what_is_below_it(made):
+    """A rule for a place below a redacted field: the mapping went whole, and now each known field in it goes by its own rule."""
+    old = made()
+    branch = Branch(None, {"name": Branch(None, {"x": Branch(Rule("x", "redact"))})})
+    new = replace(old, tools={"book": replace(old.tools["book"], paths={"inputs": branch})})
+    below, rule = "tools.book.rules: below inputs.name", "tools.book.rules: inputs.name.x"
+    assert [(c.kind, c.path) for c in compare({"": old}, {"": new})] == [("weaker", below), ("different", rule)]
+    assert [(c.kind, c.path) for c in compare({"": new}, {"": old})] == [("stronger", below), ("different", rule)]
+    data = {"inputs": {"name": {"doctor": "Dr. Lee"}}}
+    sent = [redact_tool(policy, "book", data, lambda _: ()).value["inputs"]["name"] for policy in (old, new)]
+    assert sent == [MARKER, {"doctor": "Dr. Lee"}]
+
+
+def test_an_alias_that_means_another_field(made):
+    """The name is known before and after; what happens to its value is not the same."""
+    old, new = (replace(made(), aliases={"who": field}) for field in ("name", "doctor"))
+    (change,) = compare({"": old}, {"": new})
+    assert (change.kind, change.path, change.what) == ("weaker", "fields.doctor.aliases.who", "an alias means another field")
+    assert [c.kind for c in compare({"": new}, {"": old})] == ["stronger"]
 
 
 shapes = st.one_of(
